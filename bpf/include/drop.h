@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * Why a packet or a connection was refused: the only list. The numbers are the index into the
+ * `drops` map and are never reused.
+ */
+#pragma once
+
+enum drop_reason {
+	DROP_NONE = 0,
+	DROP_MALFORMED = 1,	     /* The headers do not fit into the packet. */
+	DROP_NO_USABLE_CLUSTER = 2,  /* Every cluster that could serve is down, drained or empty. */
+	DROP_NO_BACKEND = 3,	     /* The chosen cluster's backend is gone from the maps. */
+	DROP_NO_TUNNEL_ENDPOINT = 4, /* The destination is remote and its node is unknown. */
+	DROP_TUNNEL_KEY = 5,	     /* The kernel refused the tunnel metadata. */
+	DROP_TTL_EXCEEDED = 6,
+	DROP_REASON_COUNT = 7,
+};

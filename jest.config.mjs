@@ -1,0 +1,20 @@
+// One Jest project per tier of DESIGN.md ("How we know it works"); tests/run.ts picks the tiers
+// that this machine can run. All of them share the settings below.
+const shared = {
+  testEnvironment: "node",
+  extensionsToTreatAsEsm: [".ts"],
+  transform: { "\\.ts$": "<rootDir>/tests/jest/strip-types.mjs" },
+  // koffi and the gRPC stack are CommonJS and are left as they are.
+  transformIgnorePatterns: ["/node_modules/"],
+  modulePathIgnorePatterns: ["<rootDir>/build/"],
+};
+
+const tiers = ["unit", "contract", "bpf", "integration", "e2e"];
+
+export default {
+  projects: tiers.map((tier) => ({
+    ...shared,
+    displayName: tier,
+    testMatch: [`<rootDir>/tests/${tier}/**/*.test.ts`],
+  })),
+};

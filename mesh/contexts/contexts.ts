@@ -1,0 +1,79 @@
+// Contexts: the clusters that this machine's operator has access to, by name. One small JSON
+// file a context under HOME/contexts; `mesh lab up` writes them for the lab's clusters.
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseClusterName } from "../core/cluster.ts";
+import { MeshError } from "../core/errors.ts";
+
+export interface MeshContext {
+  readonly name: string;
+  /** The cluster's directory (cluster-directory.ts). */
+  readonly directory: string;
+  /** Path of the network namespace from which the cluster's endpoints are reachable, if not here. */
+  readonly networkNamespace: string | undefined;
+}
+
+/** Throws `not_found` with the names there are, or `invalid_argument` for a broken file. */
+export async function readContext(home: string, name: string): Promise<MeshContext> {
+  const path = contextPath(home, parseClusterName(name));
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    const names = (await listContexts(home)).join(", ");
+    throw new MeshError("not_found", `Cannot find context "${name}"`, {
+      cause,
+      hint: names === "" ? "there is none yet; `mesh lab up` makes two" : `there are: ${names}`,
+    });
+  }
+  return parseContext({ name, text, path });
+}
+
+export async function listContexts(home: string): Promise<string[]> {
+  try {
+    const files = await readdir(join(home, "contexts"));
+    return files
+      .filter((file) => file.endsWith(".json"))
+      .map((file) => file.slice(0, -".json".length))
+      .sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+export async function writeContext(home: string, context: MeshContext): Promise<void> {
+  await mkdir(join(home, "contexts"), { recursive: true, mode: 0o700 });
+  const { name, ...fields } = context;
+  await writeFile(contextPath(home, name), `${JSON.stringify(fields, null, 2)}\n`, { mode: 0o600 });
+}
+
+export async function deleteContext(home: string, name: string): Promise<void> {
+  await rm(contextPath(home, name), { force: true });
+}
+
+function parseContext(source: { name: string; text: string; path: string }): MeshContext {
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(source.text) as Record<string, unknown>;
+  } catch (cause) {
+    throw new MeshError("invalid_argument", `Cannot parse context file "${source.path}" as JSON`, {
+      cause,
+    });
+  }
+  const { directory, networkNamespace } = fields;
+  if (
+    typeof directory !== "string" ||
+    (networkNamespace !== undefined && typeof networkNamespace !== "string")
+  ) {
+    throw new MeshError(
+      "invalid_argument",
+      `Cannot use context file "${source.path}": want {"directory": PATH, "networkNamespace"?: PATH}`,
+    );
+  }
+  return { name: source.name, directory, networkNamespace };
+}
+
+function contextPath(home: string, name: string): string {
+  return join(home, "contexts", `${name}.json`);
+}

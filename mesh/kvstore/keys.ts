@@ -1,0 +1,75 @@
+// The etcd key layout: Cilium's (reference §1.1, §1.2) and Tombolo's own beside it. Every key is
+// made and taken apart here and nowhere else.
+
+export const STATE_PREFIX = "cilium/state";
+export const CACHE_PREFIX = "cilium/cache";
+export const HEARTBEAT_KEY = "cilium/.heartbeat";
+export const CLUSTER_CONFIG_PREFIX = "cilium/cluster-config/";
+export const SYNCED_PREFIX = "cilium/synced/";
+/** Read by peers: what Cilium's layout has no place for. */
+export const TOMBOLO_STATE_PREFIX = "tombolo/state";
+/** A mirrored copy of a peer's `tombolo/state`. */
+export const TOMBOLO_CACHE_PREFIX = "tombolo/cache";
+/** Read by the cluster's own agents only: services that do not leave the cluster, settings. */
+export const TOMBOLO_LOCAL_PREFIX = "tombolo/local";
+
+/** What a cluster exports to its peers. */
+export const EXPORTED_KINDS = ["nodes", "identities", "ip", "services"] as const;
+export type ExportedKind = (typeof EXPORTED_KINDS)[number];
+
+/** The prefix in the owner's etcd below which a kind's keys stand, without a trailing slash. */
+export function statePrefix(kind: ExportedKind): string {
+  return `${STATE_PREFIX}/${kind}/v1`;
+}
+
+/** Where a reader of `cluster`'s own etcd finds its keys of a kind; ends with "/". */
+export function stateWatchPrefix(kind: ExportedKind, cluster: string): string {
+  switch (kind) {
+    case "nodes":
+    case "services":
+      return `${statePrefix(kind)}/${cluster}/`;
+    case "identities":
+      return `${statePrefix(kind)}/id/`;
+    case "ip":
+      return `${statePrefix(kind)}/default/`;
+  }
+}
+
+/** Where the mirrored keys of a kind stand; ends with "/". Identities and ips gain the cluster. */
+export function cacheWatchPrefix(kind: ExportedKind, cluster: string): string {
+  const scope = `${CACHE_PREFIX}/${kind}/v1/${cluster}/`;
+  return kind === "identities" ? `${scope}id/` : scope;
+}
+
+export function clusterConfigKey(cluster: string): string {
+  return `${CLUSTER_CONFIG_PREFIX}${cluster}`;
+}
+
+/** The canary that says a kind's first full write is done; for cached kinds, of the cached copy. */
+export function syncedKey(options: {
+  cluster: string;
+  kind: ExportedKind;
+  cached: boolean;
+}): string {
+  const root = options.cached ? CACHE_PREFIX : STATE_PREFIX;
+  return `${SYNCED_PREFIX}${options.cluster}/${root}/${options.kind}/v1`;
+}
+
+/** All canaries of a cluster; ends with "/". */
+export function syncedWatchPrefix(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/`;
+}
+
+/** Full services for the cluster's own agents; ends with "/". */
+export function localServicesPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/services/v1/${cluster}/`;
+}
+
+export function localServicesSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/services/v1`;
+}
+
+/** Which Tombolo a cluster runs, as JSON `{"version":"0.1.0"}`; absent for plain Cilium members. */
+export function versionKey(cluster: string): string {
+  return `${TOMBOLO_STATE_PREFIX}/versions/v1/${cluster}`;
+}
