@@ -1,7 +1,7 @@
 // One Jest project per tier of DESIGN.md ("How we know it works"); tests/run.ts picks the tiers
 // that this machine can run. All of them share the settings below.
 const shared = {
-  testEnvironment: "node",
+  testEnvironment: "<rootDir>/tests/jest/leak-environment.mjs",
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "<rootDir>/tests/jest/strip-types.mjs" },
   // koffi and the gRPC stack are CommonJS and are left as they are.

@@ -1,0 +1,39 @@
+#!/bin/sh
+# What `npm start`, `npm test`, `npm run check|bench|build|docs` run: sets up what is missing (Debian
+# packages, npm packages, eBPF objects), says what and why, then does the job with the project's
+# own Node. POSIX sh, because it runs before anything of the project is installed.
+set -eu
+
+root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
+cd "$root"
+here=deploy/setup
+verb=${1:-}
+[ $# -gt 0 ] && shift
+. "$here/packages.sh"
+
+case $verb in
+start | bench | build) setup=required ;;
+# Tiers that cannot run here are skipped, loudly; what can run does.
+test | check) setup=optional ;;
+docs) setup=none ;;
+*)
+	echo "usage: sh deploy/setup/run.sh start|test|check|bench|build|docs [ARGUMENTS]" >&2
+	exit 2
+	;;
+esac
+
+install_npm_packages
+if [ "$setup" != none ]; then
+	install_debian_packages || [ "$setup" = optional ] || exit 1
+	build_bpf || [ "$setup" = optional ] || exit 1
+fi
+
+node="$root/node_modules/.bin/node --disable-warning=ExperimentalWarning"
+case $verb in
+start) exec $node deploy/start.ts "$@" ;;
+test) exec $node tests/run.ts "$@" ;;
+check) exec $node deploy/setup/check.ts "$@" ;;
+bench) exec $node tests/bench/main.ts "$@" ;;
+docs) exec $node docs/generate.ts "$@" ;;
+build) say "everything is installed and built" ;;
+esac
