@@ -1,0 +1,74 @@
+// Which labels make a pod's identity: Cilium's set, so that the same pod has the same labels in
+// the eyes of either. Labels that differ from pod to pod of one workload are left out, or every
+// pod would be an identity of its own.
+
+/** Every pod identity names its cluster with this label. */
+export const CLUSTER_LABEL = "k8s:io.cilium.k8s.policy.cluster";
+const SERVICE_ACCOUNT_LABEL = "k8s:io.cilium.k8s.policy.serviceaccount";
+const NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace";
+const NAMESPACE_LABELS_PREFIX = "k8s:io.cilium.k8s.namespace.labels.";
+
+export interface PodLabels {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly namespaceLabels: ReadonlyMap<string, string>;
+  readonly serviceAccount: string;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** The pod's identity labels as `source:key=value`, sorted. */
+export function identityLabelsForPod(pod: PodLabels): string[] {
+  const labels = [
+    `${CLUSTER_LABEL}=${pod.cluster}`,
+    `${SERVICE_ACCOUNT_LABEL}=${pod.serviceAccount}`,
+    `${NAMESPACE_LABEL}=${pod.namespace}`,
+  ];
+  for (const [key, value] of pod.labels) {
+    if (labelIsRelevant(key)) labels.push(`k8s:${key}=${value}`);
+  }
+  for (const [key, value] of pod.namespaceLabels) {
+    labels.push(`${NAMESPACE_LABELS_PREFIX}${key}=${value}`);
+  }
+  return sortLabels(labels);
+}
+
+/** By key, which is Cilium's order; sorting whole texts would put `app.x` before `app`. */
+export function sortLabels(labels: Iterable<string>): string[] {
+  return [...labels]
+    .map((label) => ({ label, key: labelKey(label) }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ label }) => label);
+}
+
+/** The key of a `source:key=value` label. */
+export function labelKey(label: string): string {
+  return label.slice(label.indexOf(":") + 1, label.indexOf("="));
+}
+
+/** Starts of label keys that say nothing about what a pod may do (Cilium's default filter). */
+const IRRELEVANT_STARTS = [
+  "io.kubernetes",
+  "kubernetes.io",
+  "statefulset.kubernetes.io/pod-name",
+  "apps.kubernetes.io/pod-index",
+  "batch.kubernetes.io/job-completion-index",
+  "batch.kubernetes.io/controller-uid",
+  "k8s.io",
+  "pod-template-generation",
+  "pod-template-hash",
+  "controller-revision-hash",
+  "controller-uid",
+  "annotation",
+  "etcd_node",
+] as const;
+
+/** Starts of label keys that are this file's own to write. */
+const OWN_STARTS = ["io.cilium.k8s.policy.", "io.cilium.k8s.namespace.labels."] as const;
+
+function labelIsRelevant(key: string): boolean {
+  return (
+    !key.includes("beta.kubernetes.io") &&
+    !IRRELEVANT_STARTS.some((start) => key.startsWith(start)) &&
+    !OWN_STARTS.some((start) => key.startsWith(start))
+  );
+}

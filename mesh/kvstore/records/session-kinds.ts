@@ -1,0 +1,111 @@
+// What a session reads, kind by kind: where the records stand, how they are parsed, and how much
+// of them one cluster may send before the rest is dropped.
+import type { EndpointAddress, MeshNode } from "../../core/node.ts";
+import type { ClusterService, LocalService } from "../../core/service.ts";
+import type { WritableTable } from "../../core/table.ts";
+import {
+  cacheWatchPrefix,
+  localServicesPrefix,
+  localServicesSyncedKey,
+  stateWatchPrefix,
+  syncedKey,
+  type ExportedKind,
+} from "../keys.ts";
+import type { SessionKind } from "../session.ts";
+import { parseEndpoint } from "./endpoint.ts";
+import { parseIdentity, type IdentityRecord } from "./identity.ts";
+import { parseLocalService } from "./local-service.ts";
+import { parseNode } from "./node.ts";
+import { parseService } from "./service.ts";
+
+/** `state`: the cluster's own etcd. `cache`: the copy that our apiserver keeps of it. */
+export type Layout = "state" | "cache";
+
+export interface KindOptions<T> {
+  readonly cluster: string;
+  readonly layout: Layout;
+  readonly table: WritableTable<T>;
+}
+
+/** Kubernetes is tested up to 5,000 nodes; twice that is no cluster that we know of. */
+export const MAX_NODES = 10_000;
+/** The width of a cluster's identity range in the wider of the two layouts. */
+export const MAX_IDENTITIES = 65_536;
+/** Twice the 250,000 endpoints of all remote clusters that an agent is built for. */
+export const MAX_ENDPOINTS = 500_000;
+/** Kubernetes is tested up to 10,000 services; an agent's maps hold 100,000. */
+export const MAX_SERVICES = 100_000;
+
+/** Labels and annotations make most of a node; Kubernetes allows 256 KiB of annotations. */
+export const NODE_MAX_BYTES = 512 * 1024;
+/** 1,024 labels of half a KiB are beyond any pod; real sets are below 2 KiB. */
+export const IDENTITY_MAX_BYTES = 64 * 1024;
+/** Names of at most 253 characters and some named ports; real records are below 400 bytes. */
+export const ENDPOINT_MAX_BYTES = 32 * 1024;
+/** etcd's own default limit of a request: no larger value can have been written. */
+export const SERVICE_MAX_BYTES = 1_536 * 1024;
+
+export function nodesKind(options: KindOptions<MeshNode>): SessionKind<MeshNode> {
+  return {
+    ...place("nodes", options),
+    table: options.table,
+    parse: parseNode,
+    maxRecords: MAX_NODES,
+    maxValueBytes: NODE_MAX_BYTES,
+  };
+}
+
+export function identitiesKind(options: KindOptions<IdentityRecord>): SessionKind<IdentityRecord> {
+  return {
+    ...place("identities", options),
+    table: options.table,
+    parse: parseIdentity,
+    maxRecords: MAX_IDENTITIES,
+    maxValueBytes: IDENTITY_MAX_BYTES,
+  };
+}
+
+export function endpointsKind(options: KindOptions<EndpointAddress>): SessionKind<EndpointAddress> {
+  return {
+    ...place("ip", options),
+    table: options.table,
+    parse: parseEndpoint,
+    maxRecords: MAX_ENDPOINTS,
+    maxValueBytes: ENDPOINT_MAX_BYTES,
+  };
+}
+
+export function servicesKind(options: KindOptions<ClusterService>): SessionKind<ClusterService> {
+  return {
+    ...place("services", options),
+    table: options.table,
+    parse: parseService,
+    maxRecords: MAX_SERVICES,
+    maxValueBytes: SERVICE_MAX_BYTES,
+  };
+}
+
+/** For the cluster's own agents; there is only one layout. */
+export function localServicesKind(
+  options: Omit<KindOptions<LocalService>, "layout">,
+): SessionKind<LocalService> {
+  return {
+    prefix: localServicesPrefix(options.cluster),
+    canaryKey: localServicesSyncedKey(options.cluster),
+    table: options.table,
+    parse: parseLocalService,
+    maxRecords: MAX_SERVICES,
+    maxValueBytes: SERVICE_MAX_BYTES,
+  };
+}
+
+function place(
+  kind: ExportedKind,
+  options: { readonly cluster: string; readonly layout: Layout },
+): { prefix: string; canaryKey: string } {
+  const { cluster, layout } = options;
+  return {
+    prefix: layout === "state" ? stateWatchPrefix(kind, cluster) : cacheWatchPrefix(kind, cluster),
+    canaryKey: syncedKey({ cluster, kind, cached: layout === "cache" }),
+  };
+}
