@@ -52,10 +52,10 @@ async function runTier(tier: Tier): Promise<TierResult> {
   const reasons = skipReasons(tier, missing);
   if (reasons.length > 0) {
     process.stdout.write(`\n##### ${tier}: SKIPPED: ${reasons.join("; ")} #####\n`);
-    return resultOfSkippedTier(tier, reasons, strict);
+    return resultOfSkippedTier(tier, reasons, { strict });
   }
   process.stdout.write(`\n##### ${tier} #####\n`);
-  return resultFromJest(tier, await runJest(tier, request), request.narrowed);
+  return resultFromJest(tier, await runJest(tier, request), request);
 }
 
 function runJest(tier: Tier, { jestArguments, narrowed }: RunRequest): Promise<JestOutcome> {

@@ -84,7 +84,11 @@ export interface JestOutcome {
 }
 
 /** How one tier went. Whatever is not plainly a success counts as a failure. */
-export function resultFromJest(tier: Tier, outcome: JestOutcome, narrowed: boolean): TierResult {
+export function resultFromJest(
+  tier: Tier,
+  outcome: JestOutcome,
+  { narrowed }: { readonly narrowed: boolean },
+): TierResult {
   const { report, exitStatus, ended, seconds } = outcome;
   if (report === undefined) {
     const why = ended ?? `Jest ended with status ${exitStatus} and without a report`;
@@ -112,7 +116,7 @@ export function resultFromJest(tier: Tier, outcome: JestOutcome, narrowed: boole
 export function resultOfSkippedTier(
   tier: Tier,
   reasons: readonly string[],
-  strict: boolean,
+  { strict }: { readonly strict: boolean },
 ): TierResult {
   const notes = reasons.map((reason) => `Not run: ${reason}`);
   return { tier, passed: 0, failed: strict ? 1 : 0, skipped: strict ? 0 : 1, seconds: 0, notes };

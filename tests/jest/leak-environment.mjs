@@ -8,7 +8,7 @@ import { TestEnvironment } from "jest-environment-node";
 const SETTLE_MS = 3_000;
 const POLL_MS = 20;
 
-/** Owned by Node or Jest and gone by themselves: requests under way, standard streams, messages to the parent. */
+/** Node's and Jest's own: requests under way, standard streams, messages to the parent. */
 const NOT_LEAKS = new Set([
   "Immediate",
   "FSReqCallback",

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { handWritten, importsOf, readRepository, ROOT, type SourceFile } from "../sources.ts";
 
 interface Room {
-  /** Folders (with "/" at the end) and files, as the first column of DESIGN.md's table names them. */
+  /** Folders ("/" at the end) and files, as the first column of the table names them. */
   readonly folders: readonly string[];
   /** The last column of the table, word for word. */
   readonly mayImport: string;
@@ -94,7 +94,7 @@ const ROOMS: readonly Room[] = [
   },
 ];
 
-/** Leaf files beside the rooms, with what may be imported. mesh/terminal.ts is mesh/main.ts's own. */
+/** Leaf files beside the rooms, with what they may import. */
 const LEAVES: ReadonlyMap<string, readonly string[]> = new Map([
   ["mesh/terminal.ts", ["mesh/core/"]],
 ]);

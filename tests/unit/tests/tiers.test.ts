@@ -62,7 +62,7 @@ describe("resultFromJest()", () => {
   const outcome = { report: REPORT, exitStatus: 0, ended: undefined, seconds: 1 };
 
   test("counts what Jest reports", () => {
-    expect(resultFromJest("unit", outcome, false)).toEqual(RESULT);
+    expect(resultFromJest("unit", outcome, { narrowed: false })).toEqual(RESULT);
   });
 
   const failures: readonly [name: string, outcome: Partial<typeof outcome>, failed: number][] = [
@@ -74,27 +74,33 @@ describe("resultFromJest()", () => {
   ];
   for (const [name, change, failed] of failures) {
     test(`counts ${name} as failed`, () => {
-      expect(resultFromJest("unit", { ...outcome, ...change }, false).failed).toBe(failed);
+      expect(resultFromJest("unit", { ...outcome, ...change }, { narrowed: false }).failed).toBe(
+        failed,
+      );
     });
   }
 
   test("accepts a narrowed run without a matching test", () => {
     const report = { ...REPORT, numPassedTests: 0 };
-    expect(resultFromJest("unit", { ...outcome, report }, true).failed).toBe(0);
+    expect(resultFromJest("unit", { ...outcome, report }, { narrowed: true }).failed).toBe(0);
   });
 
   test("names skipped tests", () => {
     const assertionResults = [{ fullName: "map pins", status: "pending" }];
     const report = { ...REPORT, numPendingTests: 1, testResults: [{ assertionResults }] };
-    const result = resultFromJest("bpf", { ...outcome, report }, false);
+    const result = resultFromJest("bpf", { ...outcome, report }, { narrowed: false });
     expect(result).toMatchObject({ failed: 0, skipped: 1, notes: ["Skipped: map pins"] });
   });
 });
 
 describe("resultOfSkippedTier()", () => {
   test("is a failure where everything must run", () => {
-    expect(resultOfSkippedTier("bpf", ["needs root"], true)).toMatchObject({ failed: 1 });
-    expect(resultOfSkippedTier("bpf", ["needs root"], false)).toMatchObject({ failed: 0 });
+    expect(resultOfSkippedTier("bpf", ["needs root"], { strict: true })).toMatchObject({
+      failed: 1,
+    });
+    expect(resultOfSkippedTier("bpf", ["needs root"], { strict: false })).toMatchObject({
+      failed: 0,
+    });
   });
 });
 
