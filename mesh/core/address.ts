@@ -1,6 +1,7 @@
 // IP addresses and prefixes: parsing, canonical text, containment. IPv4 and IPv6 alike; nothing
 // here knows what an address is used for, except for the kinds that no pod or node may have.
-import { isIPv4, isIPv6 } from "node:net";
+// Hundreds of thousands of addresses are read at start: parsing and comparing allocate nothing
+// but their result.
 import { MeshError } from "./errors.ts";
 
 export type AddressFamily = 4 | 6;
@@ -26,8 +27,11 @@ export interface Prefix {
 
 /** Throws `invalid_argument` for anything that is not one plain address (no zone, no port). */
 export function parseAddress(text: string): Address {
-  if (isIPv4(text)) return addressFromBytes(Uint8Array.from(text.split("."), Number));
-  if (isIPv6(text) && !text.includes("%")) return addressFromBytes(parseIpv6(text));
+  const ipv4 = new Uint8Array(4);
+  // Leading zeros are refused, so a dotted quad is its own canonical text.
+  if (readIpv4(text, 0, ipv4)) return { family: 4, bytes: ipv4, text };
+  const ipv6 = readIpv6(text);
+  if (ipv6 !== undefined) return { family: 6, bytes: ipv6, text: formatIpv6(ipv6) };
   throw new MeshError(
     "invalid_argument",
     `Cannot parse IP address: got ${JSON.stringify(text.slice(0, 64))}`,
@@ -54,7 +58,7 @@ export function parsePrefix(text: string): Prefix {
     );
   }
   const prefix = prefixFromAddress(address, length);
-  if (!equalBytes(prefix.bytes, address.bytes)) {
+  if (!equalBits(prefix.bytes, address.bytes, bits)) {
     throw new MeshError(
       "invalid_argument",
       `Cannot parse prefix "${text}": bits are set behind the length, want "${prefix.text}"`,
@@ -86,13 +90,12 @@ export function addressFromBytes(bytes: Uint8Array): Address {
 
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   if (prefix.family !== address.family) return false;
-  return equalBytes(maskBytes(address.bytes, prefix.length), prefix.bytes);
+  return equalBits(prefix.bytes, address.bytes, prefix.length);
 }
 
 export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
   if (a.family !== b.family) return false;
-  const length = Math.min(a.length, b.length);
-  return equalBytes(maskBytes(a.bytes, length), maskBytes(b.bytes, length));
+  return equalBits(a.bytes, b.bytes, Math.min(a.length, b.length));
 }
 
 /** The nth address of a prefix, counted from 0; throws `invalid_argument` beyond its end. */
@@ -115,61 +118,137 @@ export function addressInPrefix(prefix: Prefix, index: bigint): Address {
 /** Why no pod, node or service may have this address, or undefined if it is an ordinary one. */
 export function reservedAddressReason(address: Address): string | undefined {
   const [a = 0, b = 0] = address.bytes;
-  if (address.bytes.every((byte) => byte === 0)) return "unspecified";
   if (address.family === 4) {
-    if (a === 0) return "this-network";
+    if (a === 0) return isZero(address.bytes, 4) ? "unspecified" : "this-network";
     if (a === 127) return "loopback";
     if (a === 169 && b === 254) return "link-local";
     if (a >= 224 && a < 240) return "multicast";
     if (a >= 240) return "reserved";
     return undefined;
   }
-  if (address.text === "::1") return "loopback";
   if (a === 0xfe && (b & 0xc0) === 0x80) return "link-local";
   if (a === 0xff) return "multicast";
+  if (a !== 0) return undefined;
+  if (address.text === "::") return "unspecified";
+  if (address.text === "::1") return "loopback";
   if (isMappedIpv4(address.bytes)) return "IPv4-mapped";
   return undefined;
 }
 
-function parseIpv6(text: string): Uint8Array {
-  // A dotted tail ("::ffff:10.0.0.1") becomes two groups first.
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  if (dotted) {
-    const [, head = "", a, b, c, d] = dotted;
-    const high = (Number(a) * 256 + Number(b)).toString(16);
-    const low = (Number(c) * 256 + Number(d)).toString(16);
-    return parseIpv6(`${head}${high}:${low}`);
+const DOT = 0x2e;
+const COLON = 0x3a;
+
+/** Reads a dotted quad from `start` to the end of the text; false if it is not one. */
+function readIpv4(text: string, start: number, bytes: Uint8Array, at = 0): boolean {
+  if (text.length - start > 15) return false;
+  let part = 0;
+  let digits = 0;
+  let value = 0;
+  for (let i = start; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || part === 4) return false;
+      bytes[at + part++] = value;
+      digits = value = 0;
+    } else {
+      const digit = code - 0x30;
+      const leadingZero = digits > 0 && value === 0;
+      if (digit < 0 || digit > 9 || leadingZero) return false;
+      value = value * 10 + digit;
+      digits++;
+      if (value > 255) return false;
+    }
   }
-  const [left = "", right] = text.split("::");
-  const groups = (part: string): number[] =>
-    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
-  const head = groups(left);
-  const tail = right === undefined ? [] : groups(right);
-  const zeros = right === undefined ? 0 : 8 - head.length - tail.length;
-  const all = [...head, ...Array.from({ length: zeros }, () => 0), ...tail];
-  return Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff]));
+  return part === 4;
+}
+
+/** The 16 bytes of an IPv6 address, or undefined if the text is none. */
+function readIpv6(text: string): Uint8Array | undefined {
+  const { length } = text;
+  if (length < 2 || length > 45) return undefined;
+  const bytes = new Uint8Array(16);
+  let filled = 0; // bytes
+  let gap = -1; // where "::" stands, in bytes
+  let i = 0;
+  if (text.charCodeAt(0) === COLON) {
+    if (text.charCodeAt(1) !== COLON) return undefined;
+    gap = 0;
+    i = 2;
+  }
+  while (i < length) {
+    if (filled === 16) return undefined;
+    let value = 0;
+    const start = i;
+    for (; i < length; i++) {
+      const digit = hexDigit(text.charCodeAt(i));
+      if (digit < 0) break;
+      value = (value << 4) | digit;
+    }
+    if (i < length && text.charCodeAt(i) === DOT) {
+      if (filled > 12 || !readIpv4(text, start, bytes, filled)) return undefined;
+      filled += 4;
+      i = length;
+      break;
+    }
+    if (i === start || i - start > 4) return undefined;
+    bytes[filled++] = value >> 8;
+    bytes[filled++] = value & 0xff;
+    if (i === length) break;
+    if (text.charCodeAt(i++) !== COLON || i === length) return undefined;
+    if (text.charCodeAt(i) === COLON) {
+      if (gap >= 0) return undefined;
+      gap = filled;
+      i++;
+    }
+  }
+  if (gap < 0) return filled === 16 ? bytes : undefined;
+  if (filled === 16) return undefined; // "::" stands for at least one group.
+  bytes.copyWithin(16 - (filled - gap), gap, filled);
+  bytes.fill(0, gap, 16 - (filled - gap));
+  return bytes;
 }
 
 /** RFC 5952: lower case, no leading zeros, the longest (first) run of two or more zero groups cut. */
 function formatIpv6(bytes: Uint8Array): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
-  let best = { start: -1, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (start + length < 8 && groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const hex = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
   if (isMappedIpv4(bytes)) return `::ffff:${bytes.subarray(12).join(".")}`;
-  if (best.start < 0) return hex(groups);
-  return `${hex(groups.slice(0, best.start))}::${hex(groups.slice(best.start + best.length))}`;
+  let cutStart = 16;
+  let cutLength = 2;
+  for (let start = 0; start < 16;) {
+    let end = start;
+    while (end < 16 && bytes[end] === 0 && bytes[end + 1] === 0) end += 2;
+    if (end - start > cutLength) {
+      cutStart = start;
+      cutLength = end - start;
+    }
+    start = end + 2;
+  }
+  let text = "";
+  for (let i = 0; i < 16; i += 2) {
+    if (i === cutStart) {
+      text += "::";
+      i += cutLength - 2;
+    } else {
+      if (text !== "" && !text.endsWith(":")) text += ":";
+      text += (((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16);
+    }
+  }
+  return text;
 }
 
 function isMappedIpv4(bytes: Uint8Array): boolean {
-  return (
-    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff
-  );
+  return isZero(bytes, 10) && bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
+function isZero(bytes: Uint8Array, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+/** -1 for what is no hexadecimal digit. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function maskBytes(bytes: Uint8Array, length: number): Uint8Array {
@@ -179,6 +258,10 @@ function maskBytes(bytes: Uint8Array, length: number): Uint8Array {
   });
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+/** Whether the first `length` bits are the same. */
+function equalBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
+  const whole = length >> 3;
+  for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false;
+  const rest = length & 7;
+  return rest === 0 || (((a[whole] ?? 0) ^ (b[whole] ?? 0)) & (0xff << (8 - rest))) === 0;
 }
