@@ -12,6 +12,8 @@ enum drop_reason {
 	DROP_NO_BACKEND = 3,	     /* The chosen cluster's backend is gone from the maps. */
 	DROP_NO_TUNNEL_ENDPOINT = 4, /* The destination is remote and its node is unknown. */
 	DROP_TUNNEL_KEY = 5,	     /* The kernel refused the tunnel metadata. */
-	DROP_TTL_EXCEEDED = 6,
-	DROP_REASON_COUNT = 7,
+	DROP_TTL_EXCEEDED = 6,	     /* The stack answers the sender with an ICMP error. */
+	DROP_SOURCE_SPOOFED = 7,     /* The pod used the address of another pod. */
+	DROP_NOT_IP = 8,	     /* Only IPv4 and IPv6 travel between nodes. */
+	DROP_REASON_COUNT = 9,
 };

@@ -11,20 +11,32 @@
 
 #define ADDRESS_BYTES 16
 
+/*
+ * Tells the generator what a byte of a layout means: `holds(cluster_health)` on a field makes its
+ * TypeScript type the values of that enum. It travels as a BTF declaration tag.
+ */
+#define holds(name) __attribute__((btf_decl_tag("enum " #name)))
+
+/* IP protocols with a port; the numbers are IANA's. */
+enum ip_protocol {
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+};
+
 /* services: frontend -> service. */
 struct service_key {
 	__u8 address[ADDRESS_BYTES];
 	__be16 port;
-	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP. */
+	__u8 protocol holds(ip_protocol);
 	__u8 pad;
 };
 _Static_assert(sizeof(struct service_key) == 20, "service_key");
 
 struct service {
-	__u32 service_id;	  /* Names the frontend in the maps below; never 0. */
-	__u16 group_count;
+	__u32 service_id; /* Names the frontend in the maps below; never 0. */
+	__u16 group_count; /* 0 .. 511 */
 	__u16 pad;
-	__u32 affinity_timeout_s; /* Session affinity by client; 0 for none. */
+	__u32 affinity_timeout_seconds; /* Session affinity by client; 0 for none. */
 	__u32 pad2;
 };
 _Static_assert(sizeof(struct service) == 16, "service");
@@ -41,8 +53,8 @@ struct group {
 	__u16 cluster_id;
 	__u8 tier;
 	__u8 pad;
-	__u32 weight;	     /* Share within the tier; 0 takes the group out. */
-	__u32 backend_count; /* Slots 0 .. backend_count - 1 are filled. */
+	__u32 weight;	     /* Share within the tier, at most 2^22; 0 takes the group out. */
+	__u32 backend_count; /* Slots 0 .. backend_count - 1 are filled; at most 2^16. */
 	__u32 pad2;
 };
 _Static_assert(sizeof(struct group) == 16, "group");
@@ -69,8 +81,8 @@ _Static_assert(sizeof(struct backend_key) == 4, "backend_key");
 struct backend {
 	__u8 address[ADDRESS_BYTES];
 	__be16 port;
-	__u8 protocol;
-	__u8 state; /* enum backend_state */
+	__u8 protocol holds(ip_protocol);
+	__u8 state holds(backend_state);
 	__u16 cluster_id;
 	__u16 pad;
 };
@@ -82,14 +94,14 @@ enum backend_state {
 };
 
 /*
- * cluster_state: one row a cluster, checked on every selection, so that failing over, draining
- * or drilling a cluster is one write however many services it has.
+ * cluster_state: cluster id -> what is known of it. Checked on every selection, so that failing
+ * over, draining or drilling a cluster is one write however many services it has.
  */
 struct cluster_state {
 	__u64 drill_expires_ns; /* CLOCK_MONOTONIC; the drill override holds until then. */
-	__u8 health;		/* enum cluster_health */
-	__u8 drained_percent;	/* This share of new connections goes elsewhere: 0 .. 100. */
-	__u8 drill;		/* enum cluster_drill */
+	__u8 health holds(cluster_health);
+	__u8 drained_percent; /* This share of new connections goes elsewhere: 0 .. 100. */
+	__u8 drill holds(cluster_drill);
 	__u8 pad[5];
 };
 _Static_assert(sizeof(struct cluster_state) == 16, "cluster_state");
@@ -116,7 +128,8 @@ _Static_assert(sizeof(struct affinity_key) == 16, "affinity_key");
 struct affinity {
 	__u64 last_used_ns; /* CLOCK_MONOTONIC */
 	__u32 backend_id;
-	__u32 pad;
+	__u16 cluster_id;
+	__u16 slot; /* Where the backend was last seen among its group's slots: a hint. */
 };
 _Static_assert(sizeof(struct affinity) == 16, "affinity");
 
@@ -125,7 +138,7 @@ struct reverse_nat_key {
 	__u64 socket_cookie;
 	__u8 address[ADDRESS_BYTES];
 	__be16 port;
-	__u8 protocol;
+	__u8 protocol holds(ip_protocol);
 	__u8 pad[5];
 };
 _Static_assert(sizeof(struct reverse_nat_key) == 32, "reverse_nat_key");
@@ -165,3 +178,9 @@ struct endpoint {
 	__u8 host_mac[6];
 };
 _Static_assert(sizeof(struct endpoint) == 16, "endpoint");
+
+/* drops and counters: one number a processor; the keys are enum drop_reason and enum counter. */
+struct count {
+	__u64 value;
+};
+_Static_assert(sizeof(struct count) == 8, "count");

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/* What a pod sends: into the overlay when its destination is on another node, else to the stack. */
+#pragma once
+#include "../include/layout.h"
+#include "overlay.h"
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+/* Interface index of the node's VXLAN device. */
+const volatile __u32 overlay_ifindex
+	__attribute__((btf_decl_tag("Interface index of the node's VXLAN device.")));
+
+static __always_inline int pass_to_stack(void)
+{
+	count_event(COUNTER_POD_TO_STACK);
+	return TC_ACT_OK;
+}
+
+static __always_inline int handle_from_pod(struct __sk_buff *skb)
+{
+	const struct ipcache_entry *source, *destination;
+	const struct endpoint *endpoint;
+	struct packet packet = {};
+	__u32 identity;
+
+	if (!parse_packet(skb, &packet))
+		return drop_packet(DROP_MALFORMED);
+	if (!packet_is_ip(&packet) || stays_on_link(packet.destination))
+		return pass_to_stack(); /* ARP, neighbour discovery. */
+	endpoint = find_endpoint(packet.source);
+	if (endpoint && endpoint->ifindex != skb->ifindex)
+		return drop_packet(DROP_SOURCE_SPOOFED);
+	source = find_ipcache_entry(packet.source);
+	if (has_tunnel(source))
+		return drop_packet(DROP_SOURCE_SPOOFED); /* A pod of another node. */
+	destination = find_ipcache_entry(packet.destination);
+	if (!has_tunnel(destination))
+		return pass_to_stack();
+	if (packet.hop_limit <= 1) {
+		count_drop(DROP_TTL_EXCEEDED);
+		return TC_ACT_OK; /* The stack will not forward it either, and tells the sender. */
+	}
+	decrement_hop_limit(&packet);
+	identity = source ? identity_on_the_wire(source->identity) : IDENTITY_INIT;
+	if (set_tunnel(skb, destination->tunnel_endpoint, identity))
+		return drop_packet(DROP_TUNNEL_KEY);
+	count_event(COUNTER_POD_TO_OVERLAY);
+	return bpf_redirect(overlay_ifindex, 0);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * Names every enum, so that it stands in this object's BTF: for the generator only, never loaded.
+ * (A map of the kernel's array type may not have an enum as key, and layouts hold them as bytes.)
+ */
+#include "../include/counter.h"
+#include "../include/drop.h"
+#include "../include/layout.h"
+
+struct {
+	enum backend_state backend_state;
+	enum cluster_drill cluster_drill;
+	enum cluster_health cluster_health;
+	enum counter counter;
+	enum drop_reason drop_reason;
+	enum ip_protocol ip_protocol;
+} enums;
