@@ -124,14 +124,14 @@ async function withStore<T>(
   work: (store: ReadableStore) => Promise<T>,
 ): Promise<T> {
   const pki = pkiPaths(clusterPaths(options.directory).pki);
-  const { store, close } = options.openStore({
+  const opened = options.openStore({
     endpoints: options.profile.etcdEndpoints,
     serverName: meshServerName(options.profile.name),
     tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
   });
   try {
-    return await work(store);
+    return await work(opened.store);
   } finally {
-    close();
+    opened.close();
   }
 }
