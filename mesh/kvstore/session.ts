@@ -36,6 +36,9 @@ export interface SessionStatus {
   readonly lastHeartbeatMs: number | undefined;
   readonly reconnections: number;
   /** Records per prefix that were refused since the start, with the latest reasons. */
-  readonly rejected: ReadonlyMap<string, { readonly count: number; readonly latest: readonly string[] }>;
+  readonly rejected: ReadonlyMap<
+    string,
+    { readonly count: number; readonly latest: readonly string[] }
+  >;
   readonly records: ReadonlyMap<string, number>;
 }
