@@ -1,0 +1,165 @@
+// The lab's daemons: the configuration file of each apiserver and agent, how each is started, and
+// how the lab learns that it is ready.
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
+import type { Clock } from "../../mesh/core/clock.ts";
+import { MeshError } from "../../mesh/core/errors.ts";
+import { pkiPaths } from "../../pki/files.ts";
+import { commandOutput, inNamespace } from "./command-line.ts";
+import { namespacePath } from "./namespaces.ts";
+import {
+  AGENT_HEALTH_PORT,
+  ETCD_PORT,
+  HEALTH_PORT,
+  JOIN_PORT,
+  labNodes,
+  linkAddress,
+  UNDERLAY_MTU,
+} from "./plan.ts";
+import type { LabCluster, LabNode, LabPlan } from "./plan.ts";
+import { readAliveProcess, startProcess } from "./processes.ts";
+import type { ProcessSpec } from "./processes.ts";
+
+const PROJECT_ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const READY_PROBE = fileURLToPath(new URL("workload/ready-probe.ts", import.meta.url));
+const OVERLAY_PORT = 8472;
+/** Two clusters of two nodes are ready in a few seconds; a loaded machine of one core in less. */
+const READY_LIMIT_MS = 60_000;
+
+export interface Daemon extends ProcessSpec {
+  readonly kind: "apiserver" | "agent";
+  readonly cluster: string;
+  /** Reachable inside the daemon's own namespace; answers 200 once it is ready. */
+  readonly readyUrl: string;
+}
+
+/** The words that run one of the project's files with the Node that runs this one. */
+export function nodeArgv(script: string, args: readonly string[]): string[] {
+  return [process.execPath, "--disable-warning=ExperimentalWarning", script, ...args];
+}
+
+export function labDaemons(plan: LabPlan, cgroupRoot: string): Daemon[] {
+  return [
+    ...plan.members.map((cluster) => apiserverDaemon(plan, { cluster, cgroupRoot })),
+    ...labNodes(plan).map((node) => agentDaemon(plan, { node, cgroupRoot })),
+  ];
+}
+
+export function apiserverConfig(cluster: LabCluster): unknown {
+  const address = linkAddress(cluster.control, 4);
+  return {
+    directory: cluster.directory,
+    etcd: { mode: "embedded", listen: `https://${address}:${ETCD_PORT}` },
+    healthListen: `127.0.0.1:${HEALTH_PORT}`,
+    joinListen: `${address}:${JOIN_PORT}`,
+  };
+}
+
+export function agentConfig(
+  plan: LabPlan,
+  { node, cgroupRoot }: { node: LabNode; cgroupRoot: string },
+): unknown {
+  const cluster = plan.members.find(({ name }) => name === node.cluster);
+  if (cluster === undefined) throw new RangeError(`${node.name} is in no cluster of the lab`);
+  const pki = pkiPaths(clusterPaths(cluster.directory).pki);
+  return {
+    clusterName: cluster.name,
+    clusterId: cluster.id,
+    maxConnectedClusters: 255,
+    nodeName: node.name,
+    etcdEndpoints: [`https://${linkAddress(cluster.control, 4)}:${ETCD_PORT}`],
+    tls: { caFile: pki.caBundle, certFile: pki.localCertificate, keyFile: pki.localKey },
+    bpfRoot: node.bpfRoot,
+    // Pods only: the daemons' own connections must not be balanced.
+    cgroupPath: join(cgroupRoot, plan.cgroup, node.podsCgroup),
+    stateDirectory: node.stateDirectory,
+    socket: node.socket,
+    overlay: { device: "tombolo_vxlan", port: OVERLAY_PORT, underlayMtu: UNDERLAY_MTU },
+    healthListen: `127.0.0.1:${AGENT_HEALTH_PORT}`,
+  };
+}
+
+/** Starts the daemons that are not running; returns the names of those it started. */
+export async function startDaemons(
+  daemons: readonly Daemon[],
+  options: { clock: Clock; signal: AbortSignal },
+): Promise<string[]> {
+  const started: string[] = [];
+  await Promise.all(
+    daemons.map(async (daemon) => {
+      if ((await readAliveProcess(daemon.recordFile)) !== undefined) return;
+      await startProcess(daemon, options);
+      started.push(daemon.name);
+    }),
+  );
+  return started.sort();
+}
+
+/** Whether the program of a kind of daemon is there at all. */
+export async function daemonExists(kind: Daemon["kind"]): Promise<boolean> {
+  return access(join(PROJECT_ROOT, kind, "main.ts")).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Resolves when the daemon says that it is ready; throws with where its log is. */
+export async function awaitReady(daemon: Daemon, signal: AbortSignal): Promise<void> {
+  const probe = nodeArgv(READY_PROBE, [daemon.readyUrl, String(READY_LIMIT_MS)]);
+  const [program = process.execPath, ...args] = probe;
+  const argv = inNamespace(namespacePath(daemon.namespace), [program, ...args]);
+  await commandOutput({ argv }, signal).catch((cause: unknown) => {
+    throw new MeshError("unavailable", `Cannot bring up "${daemon.name}": it is not ready`, {
+      cause,
+      hint: `its log is ${daemon.logFile}`,
+    });
+  });
+}
+
+function apiserverDaemon(
+  plan: LabPlan,
+  { cluster, cgroupRoot }: { cluster: LabCluster; cgroupRoot: string },
+): Daemon {
+  const { control } = cluster;
+  const config = join(clusterPaths(cluster.directory).run, "apiserver.json");
+  return {
+    ...daemonPaths(plan, `${control.name}.apiserver`),
+    kind: "apiserver",
+    cluster: cluster.name,
+    argv: nodeArgv(join(PROJECT_ROOT, "apiserver/main.ts"), ["--config", config]),
+    namespace: control.namespace,
+    cgroup: join(cgroupRoot, plan.cgroup, control.cgroup, "apiserver"),
+    readyUrl: `http://127.0.0.1:${HEALTH_PORT}/readyz`,
+  };
+}
+
+function agentDaemon(
+  plan: LabPlan,
+  { node, cgroupRoot }: { node: LabNode; cgroupRoot: string },
+): Daemon {
+  return {
+    ...daemonPaths(plan, `${node.name}.agent`),
+    kind: "agent",
+    cluster: node.cluster,
+    argv: nodeArgv(join(PROJECT_ROOT, "agent/main.ts"), [
+      "--config",
+      join(node.directory, "agent.json"),
+    ]),
+    namespace: node.namespace,
+    cgroup: join(cgroupRoot, plan.cgroup, node.cgroup, "agent"),
+    readyUrl: `http://127.0.0.1:${AGENT_HEALTH_PORT}/readyz`,
+  };
+}
+
+function daemonPaths(
+  { paths }: LabPlan,
+  name: string,
+): Pick<ProcessSpec, "name" | "logFile" | "recordFile"> {
+  return {
+    name,
+    logFile: join(paths.logs, `${name}.log`),
+    recordFile: join(paths.run, `${name}.json`),
+  };
+}

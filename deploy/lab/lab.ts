@@ -1,0 +1,137 @@
+// The lab as a whole: brings it up (which is also how it is repaired), tells what lives, and
+// takes it down to the last file. Each kind of thing has its own file beside this one.
+import { join } from "node:path";
+import type { Clock } from "../../mesh/core/clock.ts";
+import { MeshError } from "../../mesh/core/errors.ts";
+import { mountBpf, unmountBpf } from "./bpf-mount.ts";
+import { createCgroup, findCgroupRoot, removeCgroup } from "./cgroups.ts";
+import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
+import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
+import { deleteNamespaces, ensureNamespaces, listNamespaces } from "./namespaces.ts";
+import { labNames, labNodes, labPaths, parseLabName, planLab } from "./plan.ts";
+import type { LabSize } from "./plan.ts";
+import { createPod, listPods, podText } from "./pods.ts";
+import type { PodHost } from "./pods.ts";
+import { checkNameIsOurs, checkOwner, checkPrograms, checkRoot } from "./preflight.ts";
+
+export interface LabEnvironment {
+  readonly home: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Told what was done and how long it took. */
+  readonly progress: (step: LabStep) => void;
+}
+
+export interface LabStep {
+  readonly text: string;
+  readonly ms: number;
+}
+
+/** Makes the lab, or what is missing of it, and resolves when every daemon is ready. */
+export async function bringLabUp(size: LabSize, environment: LabEnvironment): Promise<PodHost> {
+  const { home, clock, signal } = environment;
+  const plan = planLab(size, home);
+  checkRoot("make");
+  await checkPrograms();
+  const cgroupRoot = await findCgroupRoot();
+  const cgroup = join(cgroupRoot, plan.cgroup);
+  await checkNameIsOurs(plan, cgroup);
+  const step = createStepper(environment);
+  await step("namespaces, links, cgroups, keys", async () => {
+    await writeLabRecord(plan);
+    await mountBpf(plan.paths.bpf, signal);
+    await Promise.all([
+      ensureNamespaces(plan, signal),
+      writeClusterFiles(plan, { cgroupRoot, nowMs: clock.nowMs() }),
+      ...labNodes(plan).map((node) => createCgroup(join(cgroup, node.podsCgroup))),
+    ]);
+    return `${plan.clusters.length} clusters, ${labNodes(plan).length} nodes`;
+  });
+  await step("daemons", async () => {
+    const daemons = labDaemons(plan, cgroupRoot);
+    const started = await startDaemons(daemons, { clock, signal });
+    await Promise.all(daemons.map((daemon) => awaitReady(daemon, signal)));
+    const running = daemons.length - started.length;
+    return running === 0
+      ? `started ${started.length}`
+      : `started ${started.length}, kept ${running}`;
+  });
+  const host: PodHost = { plan, cgroupRoot, clock };
+  await step("pods", () => restorePods(host, signal));
+  return host;
+}
+
+/** Opens a lab that was brought up before; throws `not_found` if there is none. */
+export async function openLab(
+  name: string,
+  { home, clock }: { home: string; clock: Clock },
+): Promise<PodHost> {
+  const paths = labPaths(parseLabName(name), home);
+  const size = await readLabSize(paths);
+  if (size === undefined) {
+    throw new MeshError("not_found", `Cannot find lab "${name}" in "${home}"`, {
+      hint: name === "lab" ? "`mesh lab up` makes it" : `\`mesh lab up --name ${name}\` makes it`,
+    });
+  }
+  checkRoot("enter");
+  return { plan: planLab(size, home), cgroupRoot: await findCgroupRoot(), clock };
+}
+
+/**
+ * Removes everything that carries the lab's name, in whatever state it is, and returns what was
+ * there. Taking down a lab that does not exist is success.
+ */
+export async function takeLabDown(name: string, environment: LabEnvironment): Promise<string[]> {
+  const { home, clock, signal } = environment;
+  const paths = labPaths(parseLabName(name), home);
+  checkRoot("remove");
+  await checkOwner({ name, paths });
+  const cgroupRoot = await findCgroupRoot();
+  const step = createStepper(environment);
+  // Processes first: what is dead can neither hold the rest nor make it anew.
+  await step("processes", async () => {
+    await removeCgroup(join(cgroupRoot, labNames(name).cgroup), { clock, signal });
+    return "ended";
+  });
+  const namespaces = await listNamespaces(labNames(name).namespacePrefix);
+  await step("namespaces", async () => {
+    await deleteNamespaces(namespaces, signal);
+    return `removed ${namespaces.length}`;
+  });
+  await step("pins, mount, files", async () => {
+    await unmountBpf(paths.bpf, signal);
+    await removeLabFiles(paths);
+    return "removed";
+  });
+  return namespaces;
+}
+
+/** Brings back pods whose process, namespace or node was lost. */
+async function restorePods(host: PodHost, signal: AbortSignal): Promise<string> {
+  const pods = await listPods(host);
+  const failed: MeshError[] = [];
+  await Promise.all(
+    pods.map(async (pod) => {
+      await createPod(host, pod, signal).catch((cause: unknown) => {
+        failed.push(
+          new MeshError("unavailable", `Cannot bring back pod "${podText(pod)}"`, { cause }),
+        );
+      });
+    }),
+  );
+  if (failed[0] !== undefined) throw failed[0];
+  const dead = pods.filter(({ running }) => !running).length;
+  return `${pods.length} there, ${dead} restarted`;
+}
+
+/** Times a step and reports it when it is done. */
+function createStepper(
+  environment: LabEnvironment,
+): (name: string, work: () => Promise<string>) => Promise<void> {
+  return async (name, work) => {
+    const startMs = environment.clock.monotonicMs();
+    const outcome = await work();
+    const ms = Math.round(environment.clock.monotonicMs() - startMs);
+    environment.progress({ text: `${name}: ${outcome}`, ms });
+  };
+}

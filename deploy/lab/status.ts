@@ -1,0 +1,81 @@
+// What of a lab lives: its clusters, daemons and pods as rows, with the sockets and directories
+// by which to reach them. Looks only; the daemons' own state is told by the daemons.
+import { namespaceExists } from "./namespaces.ts";
+import { labDaemons } from "./daemons.ts";
+import { linkAddress } from "./plan.ts";
+import { listPods } from "./pods.ts";
+import type { PodHost, PodStatus } from "./pods.ts";
+import { readAliveProcess } from "./processes.ts";
+import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
+
+export interface LabStatus {
+  readonly name: string;
+  readonly directory: string;
+  readonly clusters: readonly ClusterStatus[];
+  readonly processes: readonly ProcessStatus[];
+  readonly pods: readonly PodStatus[];
+}
+
+export interface ClusterStatus {
+  readonly name: string;
+  readonly id: number;
+  readonly directory: string;
+  readonly apiserverSocket: string;
+  readonly nodes: readonly NodeStatus[];
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly namespace: string;
+  readonly namespaceExists: boolean;
+  readonly addresses: readonly string[];
+  readonly podPrefixes: readonly string[];
+  readonly socket: string;
+}
+
+export interface ProcessStatus {
+  readonly name: string;
+  /** Undefined for one that does not run. */
+  readonly pid: number | undefined;
+  readonly namespace: string;
+  readonly logFile: string;
+}
+
+export async function readLabStatus(host: PodHost): Promise<LabStatus> {
+  const { plan, cgroupRoot } = host;
+  const processes = await Promise.all(
+    labDaemons(plan, cgroupRoot).map(async ({ name, namespace, logFile, recordFile }) => {
+      const pid = (await readAliveProcess(recordFile))?.pid;
+      return { name, pid, namespace, logFile };
+    }),
+  );
+  const clusters = await Promise.all(
+    plan.members.map(async ({ name, id, directory, nodes }) => ({
+      name,
+      id,
+      directory,
+      apiserverSocket: clusterPaths(directory).apiserverSocket,
+      nodes: await Promise.all(
+        nodes.map(async (node) => ({
+          name: node.name,
+          namespace: node.namespace,
+          namespaceExists: await namespaceExists(node.namespace),
+          addresses: [linkAddress(node, 4), linkAddress(node, 6)],
+          podPrefixes: node.podPrefixes,
+          socket: node.socket,
+        })),
+      ),
+    })),
+  );
+  const pods = await listPods(host);
+  return { name: plan.name, directory: plan.paths.root, clusters, processes, pods };
+}
+
+/** Whether everything that should run does. */
+export function isLabWhole(status: LabStatus): boolean {
+  return (
+    status.processes.every(({ pid }) => pid !== undefined) &&
+    status.pods.every(({ running }) => running) &&
+    status.clusters.every(({ nodes }) => nodes.every((node) => node.namespaceExists))
+  );
+}
