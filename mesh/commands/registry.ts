@@ -1,12 +1,18 @@
 // Every command, in the order in which `mesh --help` shows them.
 import type { Command } from "./command.ts";
+import { connectCommand } from "./connect.ts";
+import { disconnectCommand } from "./disconnect.ts";
 import { labDown } from "./lab-down.ts";
 import { labExec } from "./lab-exec.ts";
 import { labPodAdd, labPodDelete } from "./lab-pod.ts";
 import { labStatus } from "./lab-status.ts";
 import { labUp } from "./lab-up.ts";
+import { statusCommand } from "./status.ts";
 
 export const COMMANDS: readonly Command[] = [
+  connectCommand,
+  disconnectCommand,
+  statusCommand,
   labUp,
   labStatus,
   labExec,

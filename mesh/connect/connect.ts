@@ -13,11 +13,11 @@ import { verifyConnected, type Expectation } from "./verify.ts";
 
 /** Told to a person while it happens. */
 export interface ConnectObserver {
-  onFindings(findings: readonly Finding[]): void;
-  onPlan(steps: readonly ConnectStep[]): void;
-  onStep(step: ConnectStep): void;
-  onProgress(lines: readonly string[]): void;
-  onRollback(): void;
+  readonly onFindings: (findings: readonly Finding[]) => void;
+  readonly onPlan: (steps: readonly ConnectStep[]) => void;
+  readonly onStep: (step: ConnectStep) => void;
+  readonly onProgress: (lines: readonly string[]) => void;
+  readonly onRollback: () => void;
 }
 
 export interface ConnectResult {

@@ -1,6 +1,6 @@
 // Asking one etcd endpoint who it is: TCP, TLS, its certificate, and over that connection
 // `GET /version`, whose `Date` header tells the clock on the other side. It reads no data.
-import { request as httpsRequest } from "node:https";
+import { request } from "node:http";
 import { connect, type TLSSocket } from "node:tls";
 import { withTimeout, type Clock } from "../core/clock.ts";
 import { isMeshError, messageFromError } from "../core/errors.ts";
@@ -106,16 +106,17 @@ function readDateHeader(
   { options, signal }: { options: ProbeOptions; signal: AbortSignal },
 ): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      new URL("/version", options.endpoint),
-      { createConnection: () => socket, agent: false, signal },
+    // Plain HTTP as far as this request knows: the socket below it is the verified TLS one.
+    const { host } = new URL(options.endpoint);
+    const asked = request(
+      { createConnection: () => socket, path: "/version", headers: { host }, signal },
       (response) => {
         response.resume();
         const date = Date.parse(response.headers.date ?? "");
         resolve(Number.isNaN(date) ? undefined : date);
       },
     );
-    request.once("error", reject);
-    request.end();
+    asked.once("error", reject);
+    asked.end();
   });
 }
