@@ -1,0 +1,128 @@
+// The apiserver's configuration file: reading and checking it. Everything that can be said about
+// it without touching the network is said here, with what would be right.
+import { readFile } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import { isIP } from "node:net";
+import { MeshError } from "../mesh/core/errors.ts";
+import type { LogLevel } from "../mesh/core/logger.ts";
+
+export interface ApiserverConfig {
+  /** The cluster directory (mesh/contexts/cluster-directory.ts). */
+  readonly directory: string;
+  readonly etcd: EtcdConfig;
+  /** `ADDRESS:PORT` of health and metrics; plain HTTP without secrets, so loopback by rule. */
+  readonly healthListen: string;
+  /** `ADDRESS:PORT` of the join API. */
+  readonly joinListen: string;
+  readonly logLevel: LogLevel;
+}
+
+export type EtcdConfig =
+  | {
+      readonly mode: "embedded";
+      /** `https://ADDRESS:PORT`. */
+      readonly listen: string;
+      /** Leave etcd running when the apiserver is told to stop; the next one adopts it. */
+      readonly keepRunning: boolean;
+    }
+  | { readonly mode: "external"; readonly endpoints: readonly string[] };
+
+const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+/** Beside Cilium's own health ports on a machine that runs both only one can have it. */
+const DEFAULT_HEALTH_LISTEN = "127.0.0.1:9880";
+const FIELDS = ["directory", "etcd", "healthListen", "joinListen", "logLevel"];
+const ETCD_FIELDS = {
+  embedded: ["mode", "listen", "keepRunning"],
+  external: ["mode", "endpoints"],
+} as const;
+
+/** Throws `not_found` or `invalid_argument` naming the file and the field. */
+export async function readApiserverConfig(path: string): Promise<ApiserverConfig> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new MeshError("not_found", `Cannot read apiserver configuration "${path}"`, { cause });
+  }
+  return parseApiserverConfig(text, path);
+}
+
+/** `path` only appears in messages. */
+export function parseApiserverConfig(text: string, path: string): ApiserverConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new MeshError("invalid_argument", `Cannot parse "${path}" as JSON`, { cause });
+  }
+  const wrong = (field: string, want: string): MeshError =>
+    new MeshError("invalid_argument", `Cannot use "${field}" of "${path}": want ${want}`);
+  if (!isObject(value)) throw wrong("", "a JSON object");
+  onlyKnown(value, { known: FIELDS, wrong });
+  const { directory, joinListen, healthListen = DEFAULT_HEALTH_LISTEN, logLevel = "info" } = value;
+  if (typeof directory !== "string" || !isAbsolute(directory)) {
+    throw wrong("directory", "an absolute path");
+  }
+  if (!isHostPort(healthListen)) throw wrong("healthListen", '"ADDRESS:PORT"');
+  if (!isHostPort(joinListen)) throw wrong("joinListen", '"ADDRESS:PORT"');
+  const level = LOG_LEVELS.find((known) => known === logLevel);
+  if (level === undefined) throw wrong("logLevel", `one of ${LOG_LEVELS.join(", ")}`);
+  return {
+    directory,
+    etcd: parseEtcd(value["etcd"], wrong),
+    healthListen,
+    joinListen,
+    logLevel: level,
+  };
+}
+
+type Wrong = (field: string, want: string) => MeshError;
+
+function parseEtcd(value: unknown, wrong: Wrong): EtcdConfig {
+  if (!isObject(value)) throw wrong("etcd", 'an object with "mode"');
+  const { mode, listen, endpoints, keepRunning = false } = value;
+  if (mode === "embedded") {
+    onlyKnown(value, { known: ETCD_FIELDS.embedded, wrong, inside: "etcd." });
+    if (!isHttps(listen)) throw wrong("etcd.listen", '"https://ADDRESS:PORT" with an IP address');
+    if (typeof keepRunning !== "boolean") throw wrong("etcd.keepRunning", "true or false");
+    return { mode, listen, keepRunning };
+  }
+  if (mode === "external") {
+    onlyKnown(value, { known: ETCD_FIELDS.external, wrong, inside: "etcd." });
+    const valid =
+      Array.isArray(endpoints) &&
+      endpoints.length > 0 &&
+      endpoints.every((item) => typeof item === "string" && item.startsWith("https://"));
+    if (!valid) throw wrong("etcd.endpoints", 'a list of "https://ADDRESS:PORT"');
+    return { mode, endpoints: endpoints as string[] };
+  }
+  throw wrong("etcd.mode", '"embedded" or "external"');
+}
+
+/** A misspelt field would otherwise be a default that nobody asked for. */
+function onlyKnown(
+  value: Record<string, unknown>,
+  options: { known: readonly string[]; wrong: Wrong; inside?: string },
+): void {
+  const { known, wrong, inside = "" } = options;
+  const unknown = Object.keys(value).find((field) => !known.includes(field));
+  if (unknown !== undefined) throw wrong(`${inside}${unknown}`, `only ${known.join(", ")}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isHostPort(value: unknown): value is string {
+  if (typeof value !== "string") return false;
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
+  return isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0 && Number(port) <= 65_535;
+}
+
+function isHttps(value: unknown): value is string {
+  return (
+    typeof value === "string" &&
+    value.startsWith("https://") &&
+    isHostPort(value.slice("https://".length))
+  );
+}
