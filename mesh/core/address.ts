@@ -27,15 +27,21 @@ export interface Prefix {
 
 /** Throws `invalid_argument` for anything that is not one plain address (no zone, no port). */
 export function parseAddress(text: string): Address {
-  const ipv4 = new Uint8Array(4);
-  // Leading zeros are refused, so a dotted quad is its own canonical text.
-  if (readIpv4(text, 0, ipv4)) return { family: 4, bytes: ipv4, text };
-  const ipv6 = readIpv6(text);
-  if (ipv6 !== undefined) return { family: 6, bytes: ipv6, text: formatIpv6(ipv6) };
+  const address = addressFromText(text);
+  if (address !== undefined) return address;
   throw new MeshError(
     "invalid_argument",
     `Cannot parse IP address: got ${JSON.stringify(text.slice(0, 64))}`,
   );
+}
+
+/** The same for callers that have a better message; undefined for anything but an address. */
+export function addressFromText(text: string): Address | undefined {
+  const ipv4 = new Uint8Array(4);
+  // Leading zeros are refused, so a dotted quad is its own canonical text.
+  if (readIpv4(text, { start: 0, bytes: ipv4, at: 0 })) return { family: 4, bytes: ipv4, text };
+  const ipv6 = readIpv6(text);
+  return ipv6 && { family: 6, bytes: ipv6, text: formatIpv6(ipv6) };
 }
 
 /** Throws `invalid_argument`; a set host bit is an error, because it usually is a typing mistake. */
@@ -138,8 +144,9 @@ export function reservedAddressReason(address: Address): string | undefined {
 const DOT = 0x2e;
 const COLON = 0x3a;
 
-/** Reads a dotted quad from `start` to the end of the text; false if it is not one. */
-function readIpv4(text: string, start: number, bytes: Uint8Array, at = 0): boolean {
+/** Reads a dotted quad from `start` to the end of the text into `bytes`; false if it is not one. */
+function readIpv4(text: string, into: { start: number; bytes: Uint8Array; at: number }): boolean {
+  const { start, bytes, at } = into;
   if (text.length - start > 15) return false;
   let part = 0;
   let digits = 0;
@@ -185,7 +192,7 @@ function readIpv6(text: string): Uint8Array | undefined {
       value = (value << 4) | digit;
     }
     if (i < length && text.charCodeAt(i) === DOT) {
-      if (filled > 12 || !readIpv4(text, start, bytes, filled)) return undefined;
+      if (filled > 12 || !readIpv4(text, { start, bytes, at: filled })) return undefined;
       filled += 4;
       i = length;
       break;

@@ -1,6 +1,8 @@
 // Structured logging. Messages are constant strings, everything variable is a field. Levels:
 // info = a state an operator would name, warn = will be retried, error = a person must act.
 
+import { messageFromError } from "./errors.ts";
+
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -26,10 +28,8 @@ export function createJsonLogger(options: LoggerOptions, fields: LogFields = {})
   const threshold = LEVELS.indexOf(options.level ?? "info");
   const emit = (level: LogLevel, message: string, extra?: LogFields): void => {
     if (LEVELS.indexOf(level) < threshold) return;
-    const time = new Date(options.nowMs()).toISOString();
-    options.write(
-      `${JSON.stringify({ time, level, message, ...fields, ...extra }, encodeField)}\n`,
-    );
+    const head = { time: new Date(options.nowMs()).toISOString(), level, message };
+    options.write(`${encodeLine(head, { ...fields, ...extra })}\n`);
   };
   return {
     debug: (message, extra) => emit("debug", message, extra),
@@ -48,6 +48,15 @@ export const silentLogger: Logger = {
   error() {},
   with: () => silentLogger,
 };
+
+/** Fields cannot replace the line's own, and no field can keep the line from being written. */
+function encodeLine(head: LogFields, fields: LogFields): string {
+  try {
+    return JSON.stringify({ ...head, ...fields, ...head }, encodeField);
+  } catch (error) {
+    return JSON.stringify({ ...head, unwritable: messageFromError(error) });
+  }
+}
 
 function encodeField(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return value.toString();

@@ -12,11 +12,17 @@ export type Failures = ReadonlyMap<string, Error>;
 
 /** Rows in a call have distinct keys. Each verb is idempotent: the reconciler repeats it at will. */
 export interface Operations<T> {
-  /** Make the target hold these rows. `previous` is what was last applied under the key, if known. */
+  /**
+   * Make the target hold these rows. `previous` is what was last applied with success under the
+   * key, if known: on a retry it is not the row that failed, which may be half there.
+   */
   update(rows: readonly UpdateRow<T>[], signal: AbortSignal): Promise<Failures>;
   /** Remove these rows. Removing what is not there is success. */
   delete(rows: readonly KeyedRow<T>[], signal: AbortSignal): Promise<Failures>;
-  /** Remove everything that is in the target but not in `desired`. Called once, after sync. */
+  /**
+   * Remove everything that is in the target but not in `desired`. Called after the sync of
+   * `desired` and after its rows were applied, again with back-off until it succeeds once.
+   */
   prune(desired: Table<T>, signal: AbortSignal): Promise<void>;
 }
 
@@ -56,80 +62,139 @@ export interface Reconciler {
 /** Rows handed to the target in one call: large enough to use batch system calls well, small
  * enough that one call does not hold the event loop for more than some 10 ms. */
 const BATCH_ROWS = 1_024;
+/** etcd and the kernel answer again within this time after a hiccup. */
 const RETRY_BASE_MS = 50;
+/** The longest that a repaired target waits for its rows. */
 const RETRY_CAP_MS = 30_000;
+
+interface Retry {
+  readonly error: Error;
+  readonly backoff: Backoff;
+  readonly atMs: number;
+}
 
 export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
   const { desired, operations, clock, log } = options;
+  /** Rows that the target holds for certain. */
   const applied = new Map<string, T>();
-  const failed = new Map<string, { error: Error; backoff: Backoff; retryAtMs: number }>();
+  /** Rows whose update failed: some of it may be there, and a delete removes that too. */
+  const halfDone = new Map<string, T>();
+  const failed = new Map<string, Retry>();
   const lost = new Set<string>();
-  let pruned = false;
+  let prune: "wanted" | "done" | Retry = "wanted";
+  let wakeUp = (): void => {};
 
   async function reconcile(keys: Iterable<string>, signal: AbortSignal): Promise<void> {
     const updates: UpdateRow<T>[] = [];
     const deletes: KeyedRow<T>[] = [];
+    const clearances: KeyedRow<T>[] = [];
     for (const key of keys) {
       const row = desired.get(key);
       const previous = applied.get(key);
+      const half = halfDone.get(key);
       if (row !== undefined) {
         if (row !== previous || failed.has(key) || lost.has(key))
           updates.push({ key, row, previous });
-      } else if (previous !== undefined) {
-        deletes.push({ key, row: previous });
       } else {
-        failed.delete(key);
+        if (previous !== undefined) deletes.push({ key, row: previous });
+        if (half !== undefined) clearances.push({ key, row: half });
+        if (previous === undefined && half === undefined) failed.delete(key);
       }
       lost.delete(key);
     }
-    for (const batch of batches(deletes)) {
-      const failures = await attempt(() => operations.delete(batch, signal), batch);
-      for (const { key } of batch) {
-        if (settle(key, failures)) applied.delete(key);
-      }
-    }
+    await remove(deletes, { from: applied, signal });
+    await remove(clearances, { from: halfDone, signal });
     for (const batch of batches(updates)) {
       const failures = await attempt(() => operations.update(batch, signal), batch);
-      // A failed update may have been half done: remember it as applied so that a later delete
-      // still removes what is there.
+      if (signal.aborted) return;
       for (const { key, row } of batch) {
-        settle(key, failures);
-        applied.set(key, row);
+        if (failures.has(key)) {
+          halfDone.set(key, row);
+        } else {
+          applied.set(key, row);
+          halfDone.delete(key);
+        }
       }
+      settle(batch, failures);
     }
   }
 
-  function settle(key: string, failures: Failures): boolean {
-    const error = failures.get(key);
-    if (error === undefined) {
-      failed.delete(key);
-      return true;
+  async function remove(
+    rows: readonly KeyedRow<T>[],
+    source: { from: Map<string, T>; signal: AbortSignal },
+  ): Promise<void> {
+    for (const batch of batches(rows)) {
+      const failures = await attempt(() => operations.delete(batch, source.signal), batch);
+      if (source.signal.aborted) return;
+      for (const { key } of batch) if (!failures.has(key)) source.from.delete(key);
+      settle(batch, failures);
     }
+  }
+
+  function settle(batch: readonly KeyedRow<T>[], failures: Failures): void {
+    for (const { key } of batch) {
+      const error = failures.get(key);
+      // What is left of a deleted row (the other one of its two halves) is still to be removed.
+      const rest = desired.get(key) === undefined && (applied.has(key) || halfDone.has(key));
+      if (error !== undefined) failed.set(key, nextRetry(error, failed.get(key)));
+      else if (!rest) failed.delete(key);
+    }
+    const [first] = failures;
+    if (first === undefined) return;
+    const [key, error] = first;
+    log.warn("Rows could not be applied", { table: desired.name, rows: failures.size, key, error });
+  }
+
+  function nextRetry(error: Error, last: Retry | undefined): Retry {
     const backoff =
-      failed.get(key)?.backoff ??
+      last?.backoff ??
       createBackoff({ baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS, random: options.random });
-    failed.set(key, { error, backoff, retryAtMs: clock.monotonicMs() + backoff.nextMs() });
-    log.warn("Row could not be applied", { table: desired.name, key, error });
-    return false;
+    return { error, backoff, atMs: clock.monotonicMs() + backoff.nextMs() };
   }
 
-  async function pruneOnce(signal: AbortSignal): Promise<void> {
-    if (pruned || !desired.synced) return;
-    await operations.prune(desired, signal);
-    pruned = true;
+  async function pruneIfDue(signal: AbortSignal): Promise<void> {
+    if (prune === "done" || !desired.synced) return;
+    const earlier = prune === "wanted" ? undefined : prune;
+    if (earlier !== undefined && earlier.atMs > clock.monotonicMs()) return;
+    try {
+      await operations.prune(desired, signal);
+      prune = "done";
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = errorFromThrown(cause);
+      prune = nextRetry(error, earlier);
+      log.warn("Table could not be pruned", { table: desired.name, error });
+    }
+  }
+
+  async function runChanges(signal: AbortSignal): Promise<void> {
+    for await (const keys of desired.changes(signal)) {
+      await turn(async () => {
+        await reconcile(keys, signal);
+        await pruneIfDue(signal);
+      });
+      wakeUp();
+    }
   }
 
   async function runRetries(signal: AbortSignal): Promise<void> {
+    const onAbort = (): void => wakeUp();
+    signal.addEventListener("abort", onAbort, { once: true });
     while (!signal.aborted) {
-      await clock.sleep(RETRY_BASE_MS, signal);
-      const now = clock.monotonicMs();
-      const due = [...failed].filter(([, entry]) => entry.retryAtMs <= now).map(([key]) => key);
-      due.push(...lost);
-      if (due.length > 0) await turn(() => reconcile(due, signal));
-      if (!pruned && desired.synced)
-        await turn(() => pruneOnce(signal)).catch((error: unknown) => {
-          if (!signal.aborted) log.warn("Prune failed", { table: desired.name, error });
+      if (failed.size === 0 && lost.size === 0 && typeof prune === "string") {
+        await new Promise<void>((resolve) => {
+          wakeUp = resolve;
         });
+        continue;
+      }
+      await clock.sleep(RETRY_BASE_MS, signal);
+      await turn(async () => {
+        const now = clock.monotonicMs();
+        const due = new Set(lost);
+        for (const [key, retry] of failed) if (retry.atMs <= now) due.add(key);
+        await reconcile(due, signal);
+        await pruneIfDue(signal);
+      });
     }
   }
 
@@ -137,7 +202,8 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
   let last: Promise<unknown> = Promise.resolve();
   function turn<R>(work: () => Promise<R>): Promise<R> {
     const next = last.then(work);
-    last = next.catch(() => {}); // The caller of this turn handles its error; the next turn starts anyway.
+    // The caller of this turn handles its error; the next turn starts anyway.
+    last = next.catch(() => {});
     return next;
   }
 
@@ -146,19 +212,17 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
       const retries = runRetries(signal).catch((error: unknown) => {
         if (!isMeshError(error, "aborted")) throw error;
       });
-      const changes = (async () => {
-        for await (const keys of desired.changes(signal)) await turn(() => reconcile(keys, signal));
-      })();
-      await Promise.all([retries, changes]);
+      await Promise.all([retries, runChanges(signal)]);
     },
     reapply(keys) {
       for (const key of keys) lost.add(key);
+      wakeUp();
     },
     status: () => ({
       name: desired.name,
       applied: applied.size,
-      failed: new Map([...failed].map(([key, entry]) => [key, entry.error])),
-      pruned,
+      failed: new Map([...failed].map(([key, retry]) => [key, retry.error])),
+      pruned: prune === "done",
     }),
   };
 }
@@ -171,9 +235,13 @@ async function attempt<T>(
   try {
     return await work();
   } catch (error) {
-    const reason = error instanceof Error ? error : new Error(String(error));
+    const reason = errorFromThrown(error);
     return new Map(batch.map(({ key }) => [key, reason]));
   }
+}
+
+function errorFromThrown(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function* batches<R>(rows: readonly R[]): Generator<readonly R[]> {

@@ -1,6 +1,6 @@
 // Prefixes as Go's JSON writes them: an address and a base64 mask. Not a record of its own.
 import {
-  parseAddress,
+  addressFromText,
   parsePrefix,
   prefixFromAddress,
   reservedAddressReason,
@@ -60,12 +60,8 @@ function checkedPrefix(
 ): Prefix {
   const { field, ip, length } = source;
   const refuse = (want: string): Error => fields.refuse(field, { got: `${ip}/${length}`, want });
-  let address;
-  try {
-    address = parseAddress(ip);
-  } catch {
-    throw refuse("an IP prefix");
-  }
+  const address = addressFromText(ip);
+  if (address === undefined) throw refuse("an IP prefix");
   const bits = address.family === 4 ? 32 : 128;
   if (length < PREFIX_MIN_LENGTH[address.family] || length > bits) {
     throw refuse(`a length from ${PREFIX_MIN_LENGTH[address.family]} to ${bits}`);

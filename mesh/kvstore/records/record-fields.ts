@@ -2,8 +2,7 @@
 // range is checked, and a refusal names the record, the field, what is there and what would be
 // right. Fields that nobody asks for are ignored, because Cilium adds fields between versions.
 import { isUtf8 } from "node:buffer";
-import { isIP } from "node:net";
-import { parseAddress, reservedAddressReason, type Address } from "../../core/address.ts";
+import { addressFromText, reservedAddressReason, type Address } from "../../core/address.ts";
 import { MeshError } from "../../core/errors.ts";
 
 /** Which record a message is about: `node "worker-1"`. */
@@ -250,10 +249,8 @@ export class RecordFields {
   }
 
   #addressFromText(field: string, value: unknown): Address {
-    if (typeof value !== "string" || isIP(value) === 0 || value.includes("%")) {
-      throw this.refuse(field, { got: value, want: "an IP address" });
-    }
-    const address = parseAddress(value);
+    const address = typeof value === "string" ? addressFromText(value) : undefined;
+    if (address === undefined) throw this.refuse(field, { got: value, want: "an IP address" });
     const reserved = reservedAddressReason(address);
     if (reserved !== undefined) {
       throw this.refuse(field, { got: value, want: `an ordinary address, not ${reserved}` });
