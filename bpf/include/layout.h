@@ -33,7 +33,7 @@ struct service_key {
 _Static_assert(sizeof(struct service_key) == 20, "service_key");
 
 struct service {
-	__u32 service_id; /* Names the frontend in the maps below; never 0. */
+	__u32 service_id;  /* Names the frontend in the maps below; never 0. */
 	__u16 group_count; /* 0 .. 511 */
 	__u16 pad;
 	__u32 affinity_timeout_seconds; /* Session affinity by client; 0 for none. */
@@ -159,7 +159,8 @@ _Static_assert(sizeof(struct ipcache_key) == 20, "ipcache_key");
 
 struct ipcache_entry {
 	__u32 identity;
-	__u8 tunnel_endpoint[ADDRESS_BYTES]; /* All zero: on this node, or reached without tunnel. */
+	__u8
+	    tunnel_endpoint[ADDRESS_BYTES]; /* All zero: on this node, or reached without tunnel. */
 	__u16 cluster_id;
 	__u8 encryption_key;
 	__u8 pad;
@@ -173,7 +174,7 @@ struct endpoint_key {
 _Static_assert(sizeof(struct endpoint_key) == 16, "endpoint_key");
 
 struct endpoint {
-	__u32 ifindex;	  /* Host side of the pod's veth pair. */
+	__u32 ifindex; /* Host side of the pod's veth pair. */
 	__u8 pod_mac[6];
 	__u8 host_mac[6];
 };

@@ -14,14 +14,14 @@
 #include "drops.h"
 #include "reverse_nat.h"
 #include "services.h"
+#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <stdbool.h>
-#include <bpf/bpf_helpers.h>
 
 /* Return values of a cgroup program: the system call goes on, or fails. */
 #define CALL_PROCEEDS 1
-#define CALL_FAILS 0
+#define CALL_FAILS    0
 
 enum call {
 	CALL_CONNECT,
@@ -80,9 +80,8 @@ static __always_inline int refuse_call(enum drop_reason reason)
 	return CALL_FAILS;
 }
 
-static __always_inline enum drop_reason find_backend(struct bpf_sock_addr *ctx,
-						     const struct service *service,
-						     struct selection *found)
+static __always_inline enum drop_reason
+find_backend(struct bpf_sock_addr *ctx, const struct service *service, struct selection *found)
 {
 	enum drop_reason reason;
 	__u64 client;
@@ -101,9 +100,8 @@ static __always_inline enum drop_reason find_backend(struct bpf_sock_addr *ctx,
 }
 
 /* Returns a verdict; with CALL_PROCEEDS and `found->backend_id` set, `found` replaces the peer. */
-static __always_inline int translate_call(struct bpf_sock_addr *ctx,
-					  const struct service_key *peer, enum call call,
-					  struct selection *found)
+static __always_inline int translate_call(struct bpf_sock_addr *ctx, const struct service_key *peer,
+					  enum call call, struct selection *found)
 {
 	const struct service *service;
 	enum drop_reason reason;

@@ -1,0 +1,153 @@
+// Generated from the BTF of the C programs by `make -C bpf generate`. Not to be edited.
+import { uint32Codec, type AnyMapSpec, type MapSpec } from "../codec.ts";
+import {
+  affinityCodec,
+  type Affinity,
+  affinityKeyCodec,
+  type AffinityKey,
+  backendCodec,
+  type Backend,
+  backendKeyCodec,
+  type BackendKey,
+  backendSlotCodec,
+  type BackendSlot,
+  backendSlotKeyCodec,
+  type BackendSlotKey,
+  clusterStateCodec,
+  type ClusterState,
+  countCodec,
+  type Count,
+  endpointCodec,
+  type Endpoint,
+  endpointKeyCodec,
+  type EndpointKey,
+  groupCodec,
+  type Group,
+  groupKeyCodec,
+  type GroupKey,
+  ipcacheEntryCodec,
+  type IpcacheEntry,
+  ipcacheKeyCodec,
+  type IpcacheKey,
+  reverseNatCodec,
+  type ReverseNat,
+  reverseNatKeyCodec,
+  type ReverseNatKey,
+  serviceCodec,
+  type Service,
+  serviceKeyCodec,
+  type ServiceKey,
+} from "./layout.ts";
+
+export const affinityMap: MapSpec<AffinityKey, Affinity> = {
+  name: "affinity",
+  type: "lru_hash",
+  maxEntries: 65536,
+  flags: 0,
+  key: affinityKeyCodec,
+  value: affinityCodec,
+};
+
+export const backendSlotsMap: MapSpec<BackendSlotKey, BackendSlot> = {
+  name: "backend_slots",
+  type: "hash",
+  maxEntries: 1048576,
+  flags: 1,
+  key: backendSlotKeyCodec,
+  value: backendSlotCodec,
+};
+
+export const backendsMap: MapSpec<BackendKey, Backend> = {
+  name: "backends",
+  type: "hash",
+  maxEntries: 524288,
+  flags: 1,
+  key: backendKeyCodec,
+  value: backendCodec,
+};
+
+export const clusterStateMap: MapSpec<number, ClusterState> = {
+  name: "cluster_state",
+  type: "array",
+  maxEntries: 512,
+  flags: 0,
+  key: uint32Codec,
+  value: clusterStateCodec,
+};
+
+export const countersMap: MapSpec<number, Count> = {
+  name: "counters",
+  type: "percpu_array",
+  maxEntries: 9,
+  flags: 0,
+  key: uint32Codec,
+  value: countCodec,
+};
+
+export const dropsMap: MapSpec<number, Count> = {
+  name: "drops",
+  type: "percpu_array",
+  maxEntries: 9,
+  flags: 0,
+  key: uint32Codec,
+  value: countCodec,
+};
+
+export const endpointsMap: MapSpec<EndpointKey, Endpoint> = {
+  name: "endpoints",
+  type: "hash",
+  maxEntries: 16384,
+  flags: 1,
+  key: endpointKeyCodec,
+  value: endpointCodec,
+};
+
+export const groupsMap: MapSpec<GroupKey, Group> = {
+  name: "groups",
+  type: "hash",
+  maxEntries: 262144,
+  flags: 1,
+  key: groupKeyCodec,
+  value: groupCodec,
+};
+
+export const ipcacheMap: MapSpec<IpcacheKey, IpcacheEntry> = {
+  name: "ipcache",
+  type: "lpm_trie",
+  maxEntries: 1000000,
+  flags: 1,
+  key: ipcacheKeyCodec,
+  value: ipcacheEntryCodec,
+};
+
+export const reverseNatMap: MapSpec<ReverseNatKey, ReverseNat> = {
+  name: "reverse_nat",
+  type: "lru_hash",
+  maxEntries: 131072,
+  flags: 0,
+  key: reverseNatKeyCodec,
+  value: reverseNatCodec,
+};
+
+export const servicesMap: MapSpec<ServiceKey, Service> = {
+  name: "services",
+  type: "hash",
+  maxEntries: 131072,
+  flags: 1,
+  key: serviceKeyCodec,
+  value: serviceCodec,
+};
+
+export const ALL_MAPS: readonly AnyMapSpec[] = [
+  affinityMap,
+  backendSlotsMap,
+  backendsMap,
+  clusterStateMap,
+  countersMap,
+  dropsMap,
+  endpointsMap,
+  groupsMap,
+  ipcacheMap,
+  reverseNatMap,
+  servicesMap,
+];

@@ -1,0 +1,251 @@
+// One typed wrapper of a kernel map. It owns a file descriptor and knows the map's codec; which
+// rows belong into a map is somebody else's business. memory-map.ts is the same without a kernel.
+import { closeSync } from "node:fs";
+import { MeshError } from "../mesh/core/errors.ts";
+import { createMemory, type MapSpec, type Memory } from "./codec.ts";
+import { checkResult, ENOTSUPP, errorFromResult, isErrno } from "./errno.ts";
+import * as libbpf from "./libbpf.ts";
+import { checkMapFd, openPin } from "./pin.ts";
+
+export interface BpfMap<K, V> extends Disposable {
+  readonly name: string;
+  readonly maxEntries: number;
+  /** System calls that wrote, since the map was opened. */
+  readonly writes: number;
+  /** In a trie: of the longest prefix that covers the key. */
+  get(key: K): V | undefined;
+  /** Throws `resource_exhausted` when the map is full. */
+  put(key: K, value: V): void;
+  /** Whether there was a row. */
+  delete(key: K): boolean;
+  /** A walk, not a snapshot: rows written meanwhile may or may not appear. */
+  entries(): IterableIterator<readonly [K, V]>;
+  /** A system call for thousands of rows. When it throws, some may have been written. */
+  putBatch(rows: Iterable<readonly [K, V]>): void;
+  /** Keys without a row are passed over. */
+  deleteBatch(keys: Iterable<K>): void;
+  close(): void;
+}
+
+/** Rows a system call: enough to make its cost vanish, few enough to keep the event loop going. */
+const BATCH_ROWS = 4096;
+
+/** Throws `not_found` if nothing is pinned there, `conflict` if the map's layout is another one. */
+export function openPinnedMap<K, V>(path: string, spec: MapSpec<K, V>): BpfMap<K, V> {
+  const fd = openPin(path);
+  try {
+    return mapFromFd(fd, spec);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Takes the file descriptor over. */
+export function mapFromFd<K, V>(fd: number, spec: MapSpec<K, V>): BpfMap<K, V> {
+  const { maxEntries } = checkMapFd(fd, spec);
+  return new KernelMap(fd, { spec, maxEntries });
+}
+
+class KernelMap<K, V> implements BpfMap<K, V> {
+  readonly name: string;
+  readonly maxEntries: number;
+  #writes = 0;
+  #fd: number;
+  #batches = true;
+  readonly #spec: MapSpec<K, V>;
+  readonly #key: Memory;
+  readonly #value: Memory;
+  #keys: Memory | undefined;
+  #values: Memory | undefined;
+  readonly #count = new Uint32Array(1);
+
+  constructor(fd: number, { spec, maxEntries }: { spec: MapSpec<K, V>; maxEntries: number }) {
+    this.name = spec.name;
+    this.maxEntries = maxEntries;
+    this.#fd = fd;
+    this.#spec = spec;
+    this.#key = createMemory(spec.key.size);
+    this.#value = createMemory(spec.value.size);
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+
+  get(key: K): V | undefined {
+    this.#spec.key.encode(key, this.#key, 0);
+    const result = libbpf.mapLookup(this.#fd, this.#key.bytes, this.#value.bytes);
+    if (isErrno(result, "ENOENT")) return undefined;
+    checkResult(`Cannot read map "${this.name}"`, result);
+    return this.#spec.value.decode(this.#value, 0);
+  }
+
+  put(key: K, value: V): void {
+    this.#spec.key.encode(key, this.#key, 0);
+    this.#spec.value.encode(value, this.#value, 0);
+    this.#writes++;
+    const result = libbpf.mapUpdate(this.#fd, this.#key.bytes, this.#value.bytes, 0);
+    if (result < 0) throw this.#writeError(result);
+  }
+
+  delete(key: K): boolean {
+    this.#spec.key.encode(key, this.#key, 0);
+    this.#writes++;
+    const result = libbpf.mapDelete(this.#fd, this.#key.bytes);
+    if (isErrno(result, "ENOENT")) return false;
+    checkResult(`Cannot delete from map "${this.name}"`, result);
+    return true;
+  }
+
+  *entries(): IterableIterator<readonly [K, V]> {
+    const { key, value } = this.#spec;
+    // Own memory: other calls may come between two rows.
+    const keys = createMemory(BATCH_ROWS * key.size);
+    const values = createMemory(BATCH_ROWS * value.size);
+    const count = new Uint32Array(1);
+    // The kernel keeps its place in here: a key, or the number of a bucket.
+    const place = new Uint8Array(Math.max(key.size, 8));
+    for (let first = true, more = true; more; first = false) {
+      count[0] = BATCH_ROWS;
+      const result = libbpf.mapLookupBatch(
+        this.#fd,
+        first ? null : place,
+        place,
+        keys.bytes,
+        values.bytes,
+        count,
+        null,
+      );
+      if (first && isUnsupported(result)) {
+        yield* this.#entriesOneByOne();
+        return;
+      }
+      more = !isErrno(result, "ENOENT");
+      if (more) checkResult(`Cannot list map "${this.name}"`, result);
+      for (let i = 0; i < (count[0] ?? 0); i++)
+        yield [key.decode(keys, i * key.size), value.decode(values, i * value.size)];
+    }
+  }
+
+  putBatch(rows: Iterable<readonly [K, V]>): void {
+    const { key, value } = this.#spec;
+    const keys = (this.#keys ??= createMemory(BATCH_ROWS * key.size));
+    const values = (this.#values ??= createMemory(BATCH_ROWS * value.size));
+    let count = 0;
+    for (const row of rows) {
+      key.encode(row[0], keys, count * key.size);
+      value.encode(row[1], values, count * value.size);
+      count++;
+      if (count < BATCH_ROWS) continue;
+      this.#writeRows(keys, values, count);
+      count = 0;
+    }
+    if (count > 0) this.#writeRows(keys, values, count);
+  }
+
+  deleteBatch(keys: Iterable<K>): void {
+    const { key } = this.#spec;
+    const memory = (this.#keys ??= createMemory(BATCH_ROWS * key.size));
+    let count = 0;
+    for (const item of keys) {
+      key.encode(item, memory, count * key.size);
+      count++;
+      if (count < BATCH_ROWS) continue;
+      this.#deleteRows(memory, count);
+      count = 0;
+    }
+    if (count > 0) this.#deleteRows(memory, count);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #writeRows(keys: Memory, values: Memory, count: number): void {
+    if (this.#batches) {
+      this.#count[0] = count;
+      this.#writes++;
+      const result = libbpf.mapUpdateBatch(this.#fd, keys.bytes, values.bytes, this.#count, null);
+      if (result >= 0) return;
+      if (!isUnsupported(result)) throw this.#writeError(result);
+      this.#batches = false; // This kernel has no batches for this type of map.
+    }
+    const { key, value } = this.#spec;
+    for (let i = 0; i < count; i++) {
+      this.#writes++;
+      const result = libbpf.mapUpdate(
+        this.#fd,
+        keys.bytes.subarray(i * key.size, (i + 1) * key.size),
+        values.bytes.subarray(i * value.size, (i + 1) * value.size),
+        0,
+      );
+      if (result < 0) throw this.#writeError(result);
+    }
+  }
+
+  /** The kernel stops a batch at the first key without a row: pass that one over and go on. */
+  #deleteRows(keys: Memory, count: number): void {
+    const { size } = this.#spec.key;
+    for (let start = 0; start < count;) {
+      const rest = keys.bytes.subarray(start * size, count * size);
+      this.#writes++;
+      if (this.#batches) {
+        this.#count[0] = count - start;
+        const result = libbpf.mapDeleteBatch(this.#fd, rest, this.#count, null);
+        if (result >= 0) return;
+        if (isUnsupported(result)) {
+          this.#batches = false;
+          continue;
+        }
+        if (!isErrno(result, "ENOENT"))
+          throw errorFromResult(`Cannot delete from map "${this.name}"`, result);
+        start += (this.#count[0] ?? 0) + 1;
+      } else {
+        const result = libbpf.mapDelete(this.#fd, rest.subarray(0, size));
+        if (!isErrno(result, "ENOENT"))
+          checkResult(`Cannot delete from map "${this.name}"`, result);
+        start++;
+      }
+    }
+  }
+
+  *#entriesOneByOne(): IterableIterator<readonly [K, V]> {
+    const { key, value } = this.#spec;
+    let previous: Uint8Array | null = null;
+    for (;;) {
+      const next = createMemory(key.size);
+      const result = libbpf.mapNextKey(this.#fd, previous, next.bytes);
+      if (isErrno(result, "ENOENT")) return;
+      checkResult(`Cannot list map "${this.name}"`, result);
+      previous = next.bytes;
+      const memory = createMemory(value.size);
+      if (libbpf.mapLookup(this.#fd, next.bytes, memory.bytes) >= 0)
+        yield [key.decode(next, 0), value.decode(memory, 0)];
+    }
+  }
+
+  #writeError(result: number): MeshError {
+    if (isErrno(result, "E2BIG"))
+      return new MeshError(
+        "resource_exhausted",
+        `Cannot write map "${this.name}": it is full (${this.maxEntries} rows)`,
+      );
+    return errorFromResult(`Cannot write map "${this.name}"`, result);
+  }
+}
+
+/** EINVAL too: older kernels know the command, but not for this type of map. */
+function isUnsupported(result: number): boolean {
+  return (
+    result === -ENOTSUPP ||
+    isErrno(result, "EOPNOTSUPP") ||
+    isErrno(result, "ENOSYS") ||
+    isErrno(result, "EINVAL")
+  );
+}
