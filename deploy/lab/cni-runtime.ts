@@ -2,7 +2,7 @@
 // as an executable inside the node's namespace with its real input and environment.
 import { fileURLToPath } from "node:url";
 import { MeshError } from "../../mesh/core/errors.ts";
-import { inNamespace, runCommand } from "./command-line.ts";
+import { inNamespace, runCommand } from "../../mesh/core/child-process.ts";
 import { namespacePath } from "./namespaces.ts";
 import type { LabNode } from "./plan.ts";
 

@@ -1,13 +1,12 @@
 // The lab's daemons: the configuration file of each apiserver and agent, how each is started, and
 // how the lab learns that it is ready.
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { pkiPaths } from "../../pki/files.ts";
-import { commandOutput, inNamespace } from "./command-line.ts";
+import { commandOutput, inNamespace } from "../../mesh/core/child-process.ts";
 import { namespacePath } from "./namespaces.ts";
 import {
   AGENT_HEALTH_PORT,
@@ -27,6 +26,7 @@ const READY_PROBE = fileURLToPath(new URL("workload/ready-probe.ts", import.meta
 const OVERLAY_PORT = 8472;
 /** Two clusters of two nodes are ready in a few seconds; a loaded machine of one core in less. */
 const READY_LIMIT_MS = 60_000;
+const ALIVE_POLL_MS = 100;
 
 export interface Daemon extends ProcessSpec {
   readonly kind: "apiserver" | "agent";
@@ -97,25 +97,39 @@ export async function startDaemons(
   return started.sort();
 }
 
-/** Whether the program of a kind of daemon is there at all. */
-export async function daemonExists(kind: Daemon["kind"]): Promise<boolean> {
-  return access(join(PROJECT_ROOT, kind, "main.ts")).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** Resolves when the daemon says that it is ready; throws with where its log is. */
-export async function awaitReady(daemon: Daemon, signal: AbortSignal): Promise<void> {
+export async function awaitReady(
+  daemon: Daemon,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
   const probe = nodeArgv(READY_PROBE, [daemon.readyUrl, String(READY_LIMIT_MS)]);
   const [program = process.execPath, ...args] = probe;
   const argv = inNamespace(namespacePath(daemon.namespace), [program, ...args]);
-  await commandOutput({ argv }, signal).catch((cause: unknown) => {
-    throw new MeshError("unavailable", `Cannot bring up "${daemon.name}": it is not ready`, {
+  // Whichever ends first ends the other: a daemon that died will never be ready.
+  const done = new AbortController();
+  const inner = AbortSignal.any([signal, done.signal]);
+  try {
+    await Promise.race([commandOutput({ argv }, inner), watchForEnd(daemon, { clock, inner })]);
+  } catch (cause) {
+    throw new MeshError("unavailable", `Cannot bring up "${daemon.name}"`, {
       cause,
       hint: `its log is ${daemon.logFile}`,
     });
-  });
+  } finally {
+    done.abort();
+  }
+}
+
+async function watchForEnd(
+  daemon: Daemon,
+  { clock, inner }: { clock: Clock; inner: AbortSignal },
+): Promise<never> {
+  while ((await readAliveProcess(daemon.recordFile)) !== undefined) {
+    await clock.sleep(ALIVE_POLL_MS, inner).catch(() => undefined);
+    // The race is over; this side never settles.
+    if (inner.aborted) return new Promise(() => {});
+  }
+  throw new MeshError("unavailable", "The process has ended");
 }
 
 function apiserverDaemon(

@@ -50,7 +50,7 @@ export async function bringLabUp(size: LabSize, environment: LabEnvironment): Pr
   await step("daemons", async () => {
     const daemons = labDaemons(plan, cgroupRoot);
     const started = await startDaemons(daemons, { clock, signal });
-    await Promise.all(daemons.map((daemon) => awaitReady(daemon, signal)));
+    await Promise.all(daemons.map((daemon) => awaitReady(daemon, { clock, signal })));
     const running = daemons.length - started.length;
     return running === 0
       ? `started ${started.length}`

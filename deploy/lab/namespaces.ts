@@ -3,7 +3,7 @@
 // an address or a route of it. Making again is repair.
 import { readdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { commandOutput, inNamespace, runCommand } from "./command-line.ts";
+import { commandOutput, inNamespace, runCommand } from "../../mesh/core/child-process.ts";
 import { labMembers, UNDERLAY_MTU, UPLINK_DEVICE } from "./plan.ts";
 import type { LabMember, LabPlan } from "./plan.ts";
 
