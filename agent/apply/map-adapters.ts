@@ -1,0 +1,157 @@
+// The datapath's maps as the operations of this folder use them: codecs' shapes to plain values
+// and back, nothing more.
+import { parseAddress, parsePrefix } from "../../mesh/core/address.ts";
+import {
+  addressFromMapAddress,
+  ipcacheKeyFromPrefix,
+  isNoAddress,
+  mapAddressFromAddress,
+  prefixFromIpcacheKey,
+} from "../../bpf/address.ts";
+import type { DatapathMaps } from "../../bpf/datapath.ts";
+import { BackendState, IpProtocol } from "../../bpf/gen/layout.ts";
+import type { BpfMap } from "../../bpf/map.ts";
+import type { IpcacheRow } from "../plan/plan-ipcache.ts";
+import type { TransportProtocol } from "../plan/plan-service.ts";
+import type { ServiceMaps, TargetMap } from "./service-maps.ts";
+
+export type ServiceMapSources = Pick<
+  DatapathMaps,
+  "services" | "groups" | "backendSlots" | "backends" | "affinity"
+>;
+
+export function serviceMapsFromDatapath(maps: ServiceMapSources): ServiceMaps {
+  return {
+    services: adapt(maps.services, {
+      encodeKey: ({ address, port, protocol }) => ({
+        address: mapAddressFromText(address),
+        port,
+        protocol: protocolNumber(protocol),
+      }),
+      decodeKey: ({ address, port, protocol }) => ({
+        address: addressFromMapAddress(address).text,
+        port,
+        protocol: protocolName(protocol),
+      }),
+      encodeValue: ({ serviceId, groupCount, affinitySeconds }) => ({
+        serviceId,
+        groupCount,
+        affinityTimeoutSeconds: affinitySeconds,
+      }),
+      decodeValue: ({ serviceId, groupCount, affinityTimeoutSeconds }) => ({
+        serviceId,
+        groupCount,
+        affinitySeconds: affinityTimeoutSeconds,
+      }),
+    }),
+    groups: adapt(maps.groups, {
+      encodeKey: same,
+      decodeKey: same,
+      encodeValue: same,
+      decodeValue: same,
+    }),
+    slots: adapt(maps.backendSlots, {
+      encodeKey: same,
+      decodeKey: same,
+      encodeValue: (backendId: number) => ({ backendId }),
+      decodeValue: ({ backendId }) => backendId,
+    }),
+    backends: adapt(maps.backends, {
+      encodeKey: (backendId: number) => ({ backendId }),
+      decodeKey: ({ backendId }) => backendId,
+      encodeValue: ({ clusterId, address, port, protocol }) => ({
+        clusterId,
+        address: mapAddressFromText(address),
+        port,
+        protocol: protocolNumber(protocol),
+        state: BackendState.active,
+      }),
+      decodeValue: ({ clusterId, address, port, protocol }) => ({
+        clusterId,
+        address: addressFromMapAddress(address).text,
+        port,
+        protocol: protocolName(protocol),
+      }),
+    }),
+    *remembered() {
+      for (const [{ serviceId }, { backendId }] of maps.affinity.entries())
+        yield { serviceId, backendId };
+    },
+  };
+}
+
+export function ipcacheMapFromDatapath(
+  map: DatapathMaps["ipcache"],
+): TargetMap<string, IpcacheRow> {
+  return adapt(map, {
+    encodeKey: (prefix: string) => ipcacheKeyFromPrefix(parsePrefix(prefix)),
+    decodeKey: (key) => prefixFromIpcacheKey(key).text,
+    encodeValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }) => ({
+      identity,
+      tunnelEndpoint:
+        tunnelEndpoint === "" ? new Uint8Array(16) : mapAddressFromText(tunnelEndpoint),
+      clusterId,
+      encryptionKey,
+    }),
+    decodeValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }, key) => ({
+      prefix: prefixFromIpcacheKey(key).text,
+      identity,
+      tunnelEndpoint: isNoAddress(tunnelEndpoint) ? "" : addressFromMapAddress(tunnelEndpoint).text,
+      clusterId,
+      encryptionKey,
+    }),
+  });
+}
+
+interface Conversion<K, V, MapKey, MapValue> {
+  readonly encodeKey: (key: K) => MapKey;
+  readonly decodeKey: (key: MapKey) => K;
+  readonly encodeValue: (value: V) => MapValue;
+  readonly decodeValue: (value: MapValue, key: MapKey) => V;
+}
+
+function adapt<K, V, MapKey, MapValue>(
+  map: BpfMap<MapKey, MapValue>,
+  conversion: Conversion<K, V, MapKey, MapValue>,
+): TargetMap<K, V> {
+  const { encodeKey, decodeKey, encodeValue, decodeValue } = conversion;
+  return {
+    name: map.name,
+    maxEntries: map.maxEntries,
+    putAll(rows) {
+      const [only] = rows;
+      if (only === undefined) return;
+      if (rows.length === 1) map.put(encodeKey(only[0]), encodeValue(only[1]));
+      else map.putBatch(encodeRows(rows));
+    },
+    deleteAll(keys) {
+      const [only] = keys;
+      if (only === undefined) return;
+      if (keys.length === 1) map.delete(encodeKey(only));
+      else map.deleteBatch(keys.map((key) => encodeKey(key)));
+    },
+    *entries() {
+      for (const [key, value] of map.entries()) yield [decodeKey(key), decodeValue(value, key)];
+    },
+  };
+
+  function* encodeRows(rows: readonly (readonly [K, V])[]): Iterable<readonly [MapKey, MapValue]> {
+    for (const [key, value] of rows) yield [encodeKey(key), encodeValue(value)];
+  }
+}
+
+function same<T>(value: T): T {
+  return value;
+}
+
+function mapAddressFromText(text: string): Uint8Array {
+  return mapAddressFromAddress(parseAddress(text));
+}
+
+function protocolNumber(protocol: TransportProtocol): IpProtocol {
+  return protocol === "TCP" ? IpProtocol.tcp : IpProtocol.udp;
+}
+
+function protocolName(protocol: IpProtocol): TransportProtocol {
+  return protocol === IpProtocol.udp ? "UDP" : "TCP";
+}

@@ -1,0 +1,130 @@
+// Keeps the desired ipcache in step with intent: the addresses and nodes of all clusters, one
+// record at a time. Our own cluster's claims win over a peer's, a node's over an endpoint's.
+import type { Clock } from "../../mesh/core/clock.ts";
+import { createTable, type Table } from "../../mesh/core/table.ts";
+import type { ClusterIntent, Intent, PeerIntent } from "../intent/intent.ts";
+import {
+  planEndpointIpcache,
+  planNodeIpcache,
+  sameIpcacheRow,
+  type IpcacheRow,
+} from "../plan/plan-ipcache.ts";
+import { createClaims, type ClaimSource } from "./claims.ts";
+import { followPeers, followTable } from "./follow.ts";
+import { awaitOwnNode, ownNodeFrom } from "./own-node.ts";
+import { createSettlement, listConnected, type Settlement } from "./settlement.ts";
+
+export interface IpcachePlannerOptions {
+  readonly intent: Intent;
+  readonly nodeName: string;
+  readonly clock: Clock;
+}
+
+export interface IpcachePlanner {
+  readonly desired: Table<IpcacheRow>;
+  readonly settlement: Settlement;
+  /** Prefixes that more than one record claims. */
+  contested(): number;
+  /** Resolves when the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePlanner {
+  const { intent, nodeName, clock } = options;
+  const { own, peers } = intent;
+  const desired = createTable<IpcacheRow>({ name: "ipcache", equals: sameIpcacheRow });
+  const claims = createClaims(desired);
+  const settlement = createSettlement({
+    ownClusterId: own.cluster.id,
+    clock,
+    onReady: () => desired.markSynced(),
+  });
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const firstOwnNode = await awaitOwnNode(own, { nodeName, signal });
+    await listConnected({ settlement, peers }, signal);
+    if (firstOwnNode === undefined || signal.aborted) return;
+    let ownNode = firstOwnNode;
+
+    const planNode = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
+      const node = cluster.nodes.get(key);
+      source.claim(key, node === undefined ? [] : keyed(planNodeIpcache(node, ownNode)));
+    };
+    const planEndpoint = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
+      const endpoint = cluster.endpoints.get(key);
+      const context = { clusterId: cluster.cluster.id, ownNode };
+      source.claim(
+        key,
+        endpoint === undefined ? [] : keyed(planEndpointIpcache(endpoint, context)),
+      );
+    };
+
+    const sources = new Map<ClusterIntent, ClusterSources>();
+    const followCluster = async (cluster: ClusterIntent, inner: AbortSignal): Promise<void> => {
+      const rank = cluster === own ? 0 : cluster.cluster.id * 2;
+      const nodes = claims.source(rank);
+      const endpoints = claims.source(rank + 1);
+      sources.set(cluster, { nodes, endpoints });
+      settlement.list(cluster.cluster.id);
+      let waiting = 2;
+      const onSynced = (): void => {
+        if (--waiting === 0) settlement.settle(cluster.cluster.id);
+      };
+      const onNode = (key: string): void => {
+        if (cluster === own && key === nodeName) {
+          const next = own.nodes.get(key);
+          // A node that is no longer exported still runs: keep what is known of it.
+          if (
+            next !== undefined &&
+            !sameAddresses(ownNode.addresses, ownNodeFrom(next).addresses)
+          ) {
+            ownNode = ownNodeFrom(next);
+            for (const [name] of own.endpoints.entries()) planEndpoint(own, endpoints, name);
+          }
+        }
+        planNode(cluster, nodes, key);
+      };
+      await Promise.all([
+        followTable(cluster.nodes, { clock, onKey: onNode, onSynced }, inner),
+        followTable(
+          cluster.endpoints,
+          { clock, onKey: (key) => planEndpoint(cluster, endpoints, key), onSynced },
+          inner,
+        ),
+      ]);
+    };
+
+    await Promise.all([
+      settlement.run(signal),
+      followCluster(own, signal),
+      followPeers(
+        peers,
+        {
+          run: followCluster,
+          onGone: (peer: PeerIntent) => {
+            settlement.gone(peer.cluster.id);
+            sources.get(peer)?.nodes.clear();
+            sources.get(peer)?.endpoints.clear();
+            sources.delete(peer);
+          },
+        },
+        signal,
+      ),
+    ]);
+  }
+
+  return { desired, settlement, contested: claims.contested, run };
+}
+
+interface ClusterSources {
+  readonly nodes: ClaimSource<IpcacheRow>;
+  readonly endpoints: ClaimSource<IpcacheRow>;
+}
+
+function keyed(rows: readonly IpcacheRow[]): { key: string; row: IpcacheRow }[] {
+  return rows.map((row) => ({ key: row.prefix, row }));
+}
+
+function sameAddresses(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((address) => b.has(address));
+}

@@ -1,0 +1,33 @@
+// What the agent has been told, as tables: our own cluster's nodes, addresses and services, and
+// the same of every connected cluster. Filled by sessions (intent/own-cluster.ts, intent/peers.ts),
+// read by the planners in agent/desired/.
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
+import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
+import type { Table } from "../../mesh/core/table.ts";
+
+/** What every cluster tells, our own included. */
+export interface ClusterIntent {
+  readonly cluster: ClusterIdentity;
+  /** By node name. */
+  readonly nodes: Table<MeshNode>;
+  /** By address or prefix. */
+  readonly endpoints: Table<EndpointAddress>;
+}
+
+/** A connected cluster. The row is replaced as a whole when the cluster's id changes. */
+export interface PeerIntent extends ClusterIntent {
+  /** By `namespace/name`; what the cluster offers to others. */
+  readonly services: Table<ClusterService>;
+}
+
+export interface OwnIntent extends ClusterIntent {
+  /** By `namespace/name`; all of our own, global or not. */
+  readonly services: Table<LocalService>;
+}
+
+export interface Intent {
+  readonly own: OwnIntent;
+  /** By cluster name. A row goes when the cluster's config is deleted, and for no other reason. */
+  readonly peers: Table<PeerIntent>;
+}

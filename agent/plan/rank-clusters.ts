@@ -1,0 +1,111 @@
+// In which order and with which shares the clusters that have backends for a frontend are used:
+// affinity, failover order, weights and the minimum of healthy backends as tiers and weights.
+// Pure. A tier depends on the settings and the cluster's name alone, so that clusters which come
+// and go never move the others.
+//
+// Rank of a cluster (lower is better, the local cluster is L):
+//
+//   settings                        rank
+//   affinity none, no order         all 0
+//   affinity local, no order        L 0, others 1
+//   affinity remote, no order       others 0, L 1
+//   order "b, c+d", none or local   L 0, b 1, c and d 2, others 3 (an L in the list stands there)
+//   order "b, c+d", remote          b 0, c and d 1, others 2, L 3
+//
+// Weights: a cluster with a weight gets that share of its rank; one without is used only when no
+// weighted cluster of its rank can serve. Where no weights are set, the share is the number of
+// backends, so that every backend gets the same. A weight of 0 takes a cluster out.
+//
+// Minimum: a cluster with fewer ready backends than `min-healthy` gets weight 0. A percentage is
+// of the most backends that any cluster has for the frontend, because the wire tells only of
+// ready ones. When no cluster reaches the minimum it is ignored: too few is better than none.
+//
+// Example: L = east with 1 backend, west with 4, north with 3; failover-order "west+north",
+// weights "west=90,north=10", min-healthy "50%". The minimum is 2. Ranks: east 0, west and north
+// 1; with weights set each rank has two tiers: east (unweighted) tier 1 weight 0 (below the
+// minimum), west tier 2 weight 90, north tier 2 weight 10. All connections leave east, 9 of 10 to
+// west; with one more backend east takes them all back.
+import type { ClusterId } from "../../mesh/core/cluster.ts";
+import type { MinHealthy, ServiceSettings } from "../../mesh/core/service.ts";
+
+export interface ServiceBackend {
+  /** Canonical address text. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What one cluster offers for one frontend. */
+export interface ClusterBackends {
+  readonly cluster: string;
+  readonly clusterId: ClusterId;
+  /** Sorted, without duplicates. */
+  readonly backends: readonly ServiceBackend[];
+}
+
+export interface BackendGroup extends ClusterBackends {
+  /** 0 is used first. */
+  readonly tier: number;
+  /** Share within the tier; 0 means never used. */
+  readonly weight: number;
+}
+
+/** A group's tier is one byte in the datapath; ranks beyond it share the last one. */
+export const LAST_TIER = 255;
+
+/** Groups sorted by tier, then cluster id. Candidates without backends make no group. */
+export function rankClusters(
+  candidates: readonly ClusterBackends[],
+  service: { readonly settings: ServiceSettings; readonly localCluster: string },
+): BackendGroup[] {
+  const { settings, localCluster } = service;
+  const serving = candidates.filter(({ backends }) => backends.length > 0);
+  const minimum = minimumBackends(settings.minHealthy, serving);
+  const minimumHolds = serving.some(
+    (candidate) => candidate.backends.length >= minimum && weightOf(candidate, settings) > 0,
+  );
+  const groups = serving.map((candidate) => {
+    const tooFew = minimumHolds && candidate.backends.length < minimum;
+    return {
+      ...candidate,
+      tier: tierOf(candidate.cluster, settings, localCluster),
+      weight: tooFew ? 0 : weightOf(candidate, settings),
+    };
+  });
+  return groups.sort((a, b) => a.tier - b.tier || a.clusterId - b.clusterId);
+}
+
+function weightOf({ cluster, backends }: ClusterBackends, settings: ServiceSettings): number {
+  return settings.weights.get(cluster) ?? backends.length;
+}
+
+function tierOf(cluster: string, settings: ServiceSettings, localCluster: string): number {
+  const rank = rankOf(cluster, settings, localCluster);
+  if (settings.weights.size === 0) return Math.min(rank, LAST_TIER);
+  return Math.min(rank * 2 + (settings.weights.has(cluster) ? 0 : 1), LAST_TIER);
+}
+
+function rankOf(cluster: string, settings: ServiceSettings, localCluster: string): number {
+  const { failoverOrder: order, affinity } = settings;
+  const isLocal = cluster === localCluster;
+  if (order.length === 0) {
+    if (affinity === "none") return 0;
+    return isLocal === (affinity === "local") ? 0 : 1;
+  }
+  const listed = order.findIndex((tier) => tier.includes(cluster));
+  if (affinity === "remote") {
+    if (listed >= 0) return listed;
+    return isLocal ? order.length + 1 : order.length;
+  }
+  if (listed >= 0) return listed + 1;
+  return isLocal ? 0 : order.length + 1;
+}
+
+function minimumBackends(
+  minHealthy: MinHealthy | undefined,
+  serving: readonly ClusterBackends[],
+): number {
+  if (minHealthy === undefined) return 0;
+  if (minHealthy.kind === "count") return minHealthy.count;
+  const most = serving.reduce((max, { backends }) => Math.max(max, backends.length), 0);
+  return Math.ceil((most * minHealthy.percent) / 100);
+}
