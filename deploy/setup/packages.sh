@@ -91,7 +91,9 @@ without_services() {
 		trap - EXIT INT TERM
 	fi
 	if [ -z "$had_etcd" ] && command -v deb-systemd-helper >/dev/null; then
-		deb-systemd-helper disable etcd.service >/dev/null 2>&1 || true
+		# The helper refuses to work unless it believes that dpkg called it.
+		DPKG_MAINTSCRIPT_PACKAGE=etcd-server deb-systemd-helper disable etcd.service \
+			>/dev/null 2>&1 || true
 	fi
 	return $status
 }
