@@ -45,8 +45,11 @@ export interface DatapathOptions {
   readonly bpfRoot: string;
   /** Programs in this cgroup and below it get socket load balancing. */
   readonly cgroupPath: string;
-  /** The node's VXLAN device in this process's network namespace. */
-  readonly overlayInterface: string;
+  /**
+   * The node's VXLAN device in this process's network namespace, made with `external` (collect
+   * metadata) and with ARP off. Without one, calls to services are balanced and no pod is served.
+   */
+  readonly overlayInterface?: string;
   /** Where `make -C bpf` has put the objects. */
   readonly objectDirectory: string;
   /** Map name → rows, for maps that do not exist yet; bpf/lib has the defaults. */
@@ -64,13 +67,14 @@ export interface Datapath extends Disposable {
 /** Throws `permission_denied`, `unsupported`, or `conflict` for maps of another layout. */
 export function openDatapath(options: DatapathOptions): Datapath {
   const { bpfRoot, overlayInterface } = options;
-  const overlayIfindex = interfaceIndexFromName(overlayInterface);
+  const overlayIfindex =
+    overlayInterface === undefined ? 0 : interfaceIndexFromName(overlayInterface);
   for (const path of ["maps", "links", "programs"])
     mkdirSync(join(bpfRoot, path), { recursive: true, mode: 0o700 });
   installSocketPrograms(options);
   installPrograms(options, "overlay");
   installPrograms(options, "pod", encodeConfig(podConfigCodec, { overlayIfindex }));
-  attachOverlay(bpfRoot, overlayIfindex);
+  if (overlayIfindex !== 0) attachOverlay(bpfRoot, overlayIfindex);
   const maps = openDatapathMaps(bpfRoot);
   return {
     maps,

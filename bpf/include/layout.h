@@ -159,8 +159,7 @@ _Static_assert(sizeof(struct ipcache_key) == 20, "ipcache_key");
 
 struct ipcache_entry {
 	__u32 identity;
-	__u8
-	    tunnel_endpoint[ADDRESS_BYTES]; /* All zero: on this node, or reached without tunnel. */
+	__u8 tunnel_endpoint[ADDRESS_BYTES]; /* All zero: reached without a tunnel. */
 	__u16 cluster_id;
 	__u8 encryption_key;
 	__u8 pad;

@@ -10,12 +10,12 @@
  */
 #pragma once
 #include "../include/layout.h"
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/types.h>
 #include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
-#define IPV4_OFFSET	 12
+#define IPV4_OFFSET 12
 #define IPV4_MAPPED_BITS 96
 
 static __always_inline void address_from_ipv4(__u8 *address, __be32 ipv4)

@@ -8,12 +8,12 @@
 #pragma once
 #include "../include/layout.h"
 #include "services.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <bpf/bpf_helpers.h>
 
 /* Pods of one node by services with affinity that they use; the least recently used one yields. */
-#define AFFINITY_MAX	     65536
+#define AFFINITY_MAX 65536
 #define NANOSECONDS_A_SECOND 1000000000ULL
 
 struct {
@@ -68,8 +68,8 @@ static long find_backend_slot(__u32 index, struct backend_search *search)
 static __always_inline bool session_belongs(const struct service *service, struct affinity *session)
 {
 	struct cluster_group_search group = {
-	    .service_id = service->service_id,
-	    .cluster_id = session->cluster_id,
+		.service_id = service->service_id,
+		.cluster_id = session->cluster_id,
 	};
 	struct backend_search search = {.backend_id = session->backend_id};
 	__u32 count = service->group_count;
@@ -102,7 +102,7 @@ static __always_inline bool resume_session(const struct service *service, __u64 
 	__u64 now_ns = bpf_ktime_get_ns();
 
 	if (!session || now_ns - session->last_used_ns >
-			    service->affinity_timeout_seconds * NANOSECONDS_A_SECOND)
+				service->affinity_timeout_seconds * NANOSECONDS_A_SECOND)
 		return false;
 	backend_key.backend_id = session->backend_id;
 	backend = bpf_map_lookup_elem(&backends, &backend_key);
@@ -125,10 +125,10 @@ static __always_inline void begin_session(const struct service *service, __u64 c
 {
 	struct affinity_key key = {.client = client, .service_id = service->service_id};
 	struct affinity session = {
-	    .last_used_ns = bpf_ktime_get_ns(),
-	    .backend_id = selected->backend_id,
-	    .cluster_id = selected->cluster_id,
-	    .slot = selected->slot,
+		.last_used_ns = bpf_ktime_get_ns(),
+		.backend_id = selected->backend_id,
+		.cluster_id = selected->cluster_id,
+		.slot = selected->slot,
 	};
 
 	bpf_map_update_elem(&affinity, &key, &session, BPF_ANY);

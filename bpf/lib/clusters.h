@@ -5,9 +5,9 @@
  */
 #pragma once
 #include "../include/layout.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <bpf/bpf_helpers.h>
 
 /* One more than the highest cluster id of the widest mesh (maxConnectedClusters = 511). */
 #define CLUSTER_IDS 512

@@ -3,8 +3,8 @@
 #pragma once
 #include "../include/counter.h"
 #include "../include/layout.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -3,9 +3,9 @@
 #pragma once
 #include "../include/layout.h"
 #include "packet.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
 
 /* A node of 500 pods in two families, with room for nodes ten times as dense. */
 #define ENDPOINTS_MAX 16384

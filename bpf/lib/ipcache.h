@@ -3,8 +3,8 @@
 #pragma once
 #include "../include/layout.h"
 #include "address.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 /* Pods, nodes and pod ranges of the whole mesh; tries allocate on use. */
 #define IPCACHE_MAX 1000000

@@ -18,13 +18,13 @@
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 /* Of the outer header: what Linux gives its own packets. */
 #define TUNNEL_TTL 64

@@ -7,13 +7,13 @@
 #pragma once
 #include "../include/layout.h"
 #include "address.h"
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 /* Ethernet and the larger of the two IP headers that are looked at. */
 #define HEADERS_MAX (ETH_HLEN + sizeof(struct ipv6hdr))
@@ -36,8 +36,8 @@ struct packet {
 static __always_inline struct cursor cursor_from_skb(struct __sk_buff *skb)
 {
 	struct cursor cursor = {
-	    .position = (void *)(long)skb->data,
-	    .end = (void *)(long)skb->data_end,
+		.position = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
 	};
 
 	return cursor;

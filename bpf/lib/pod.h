@@ -3,13 +3,13 @@
 #pragma once
 #include "../include/layout.h"
 #include "overlay.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
 
 /* Interface index of the node's VXLAN device. */
 const volatile __u32 overlay_ifindex
-    __attribute__((btf_decl_tag("Interface index of the node's VXLAN device.")));
+	__attribute__((btf_decl_tag("Interface index of the node's VXLAN device.")));
 
 static __always_inline int pass_to_stack(void)
 {

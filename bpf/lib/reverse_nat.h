@@ -6,8 +6,8 @@
  */
 #pragma once
 #include "../include/layout.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 /*
  * Sockets that called a service: one row a TCP connection or UDP peer of the node's pods, least
@@ -27,9 +27,9 @@ static __always_inline void remember_frontend(struct bpf_sock_addr *ctx,
 					      const struct backend *backend)
 {
 	struct reverse_nat_key key = {
-	    .socket_cookie = bpf_get_socket_cookie(ctx),
-	    .port = backend->port,
-	    .protocol = frontend->protocol,
+		.socket_cookie = bpf_get_socket_cookie(ctx),
+		.port = backend->port,
+		.protocol = frontend->protocol,
 	};
 	struct reverse_nat value = {.port = frontend->port};
 
@@ -43,9 +43,9 @@ static __always_inline const struct reverse_nat *recall_frontend(struct bpf_sock
 								 const struct service_key *peer)
 {
 	struct reverse_nat_key key = {
-	    .socket_cookie = bpf_get_socket_cookie(ctx),
-	    .port = peer->port,
-	    .protocol = peer->protocol,
+		.socket_cookie = bpf_get_socket_cookie(ctx),
+		.port = peer->port,
+		.protocol = peer->protocol,
 	};
 
 	__builtin_memcpy(key.address, peer->address, ADDRESS_BYTES);
@@ -57,9 +57,9 @@ static __always_inline void forget_frontend(struct bpf_sock_addr *ctx,
 					    const struct service_key *peer)
 {
 	struct reverse_nat_key key = {
-	    .socket_cookie = bpf_get_socket_cookie(ctx),
-	    .port = peer->port,
-	    .protocol = peer->protocol,
+		.socket_cookie = bpf_get_socket_cookie(ctx),
+		.port = peer->port,
+		.protocol = peer->protocol,
 	};
 
 	__builtin_memcpy(key.address, peer->address, ADDRESS_BYTES);

@@ -12,9 +12,9 @@
 #include "../include/drop.h"
 #include "../include/layout.h"
 #include "clusters.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <bpf/bpf_helpers.h>
 
 /* 10,000 services of three ports in two families are 60,000 frontends; room for twice as many. */
 #define SERVICES_MAX 131072
@@ -22,7 +22,7 @@
 #define GROUPS_MAX 262144
 /* 100,000 endpoints with several ports each, in two families, some behind several services. */
 #define BACKEND_SLOTS_MAX 1048576
-#define BACKENDS_MAX	  524288
+#define BACKENDS_MAX 524288
 
 /* The groups of one frontend: one for each cluster id but 0. */
 #define SERVICE_GROUPS_MAX (CLUSTER_IDS - 1)
@@ -163,9 +163,9 @@ static __always_inline bool choose_backend(const struct service *service, const 
 					   struct selection *found)
 {
 	struct slot_search search = {
-	    .service_id = service->service_id,
-	    .backend_count = group->backend_count,
-	    .found = found,
+		.service_id = service->service_id,
+		.backend_count = group->backend_count,
+		.found = found,
 	};
 	__u32 tries;
 

@@ -14,14 +14,14 @@
 #include "drops.h"
 #include "reverse_nat.h"
 #include "services.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <stdbool.h>
+#include <bpf/bpf_helpers.h>
 
 /* Return values of a cgroup program: the system call goes on, or fails. */
 #define CALL_PROCEEDS 1
-#define CALL_FAILS    0
+#define CALL_FAILS 0
 
 enum call {
 	CALL_CONNECT,

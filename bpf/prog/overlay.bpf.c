@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /* tc egress and ingress at the node's VXLAN device; the logic is in lib/overlay.h. */
 #include "../lib/overlay.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /* The cgroup hooks of socket load balancing; the logic is in lib/socket.h. */
 #include "../lib/socket.h"
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
