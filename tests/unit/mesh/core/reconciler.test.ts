@@ -24,7 +24,7 @@ interface Setup {
   readonly clock: FakeClock;
   readonly reconciler: Reconciler;
   /** Ends the reconciler and waits for its end. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 function start(): Setup {
