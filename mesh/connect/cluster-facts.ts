@@ -15,6 +15,8 @@ export interface ClusterFacts {
   readonly prefixes: readonly PrefixClaim[];
   /** What the cluster's etcd says about itself, if it says anything yet. */
   readonly advertised: AdvertisedConfig | undefined;
+  /** Why the cluster's apiserver does not answer; undefined if it does. */
+  readonly apiserverProblem: string | undefined;
   /** Which Tombolo runs there; "" if unknown. */
   readonly version: string;
   readonly peers: readonly InstalledPeer[];

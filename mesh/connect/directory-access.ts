@@ -1,6 +1,7 @@
 // Access to a cluster through its directory on this machine: the files of connection-files.ts,
 // the cluster's CA, its etcd by the admin certificate, and its apiserver's socket.
 import type { Clock } from "../core/clock.ts";
+import { isMeshError } from "../core/errors.ts";
 import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
 import type { ClusterProfile } from "../contexts/cluster-directory.ts";
 import type { ReadableStore } from "../kvstore/store.ts";
@@ -100,10 +101,24 @@ async function readFacts(
     endpoints,
     prefixes: etcd.prefixes,
     advertised: etcd.clusters.find(({ name }) => name === profile.name),
+    apiserverProblem: await apiserverProblem(options.apiserver, signal),
     version: etcd.version,
     peers: peers.map((peer) => ({ ...peer, id: idOf(peer.name) })),
     readers: await readReaders(directory),
   };
+}
+
+async function apiserverProblem(
+  apiserver: PeerStatusReader,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await apiserver.readPeers(signal);
+    return undefined;
+  } catch (error) {
+    if (isMeshError(error, "aborted")) throw error;
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** An etcd that the probe could not reach has its finding already and is not asked again. */

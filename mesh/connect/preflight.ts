@@ -18,6 +18,7 @@ export type FindingRule =
   | "identity-width"
   | "config-mismatch"
   | "pod-prefix-overlap"
+  | "apiserver-unreachable"
   | "endpoint-unreachable"
   | "endpoint-untrusted"
   | "clock-skew"
@@ -38,6 +39,7 @@ export function preflight(clusters: readonly ClusterFacts[]): Finding[] {
   const findings = [
     ...clusters.flatMap((facts) => [
       ...checkEndpoints(facts),
+      ...checkApiserver(facts),
       ...checkAdvertised(facts),
       ...checkClock(facts),
     ]),
@@ -141,6 +143,17 @@ function checkEndpoints({ profile, endpoints }: ClusterFacts): Finding[] {
     }
     return [];
   });
+}
+
+function checkApiserver({ profile, apiserverProblem }: ClusterFacts): Finding[] {
+  if (apiserverProblem === undefined) return [];
+  return [
+    error(
+      "apiserver-unreachable",
+      `The apiserver of cluster "${profile.name}" does not answer: ${apiserverProblem}`,
+      "start it; without it the cluster would not read its peers",
+    ),
+  ];
 }
 
 function checkAdvertised({ profile, advertised }: ClusterFacts): Finding[] {

@@ -1,7 +1,7 @@
 // Waiting until clusters really read each other: both apiservers say "ready" and "synced" about
 // their peers. Polls a level; knows nothing about how the connection was made.
 import type { Clock } from "../core/clock.ts";
-import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
+import { isMeshError, MeshError } from "../core/errors.ts";
 import type { PeerStatus, PeerStatusReader } from "./cluster-facts.ts";
 
 /** One direction that must come to work. */
@@ -63,7 +63,8 @@ async function readDirection(item: Expectation, signal: AbortSignal): Promise<Di
     peers = await item.status.readPeers(signal);
   } catch (error) {
     if (isMeshError(error, "aborted")) throw error;
-    return { works: false, line: `${name}: ${messageFromError(error)}` };
+    const reason = error instanceof Error ? error.message : String(error);
+    return { works: false, line: `${name}: ${reason}` };
   }
   const peer = peers.find((candidate) => candidate.name === item.peer);
   if (peer === undefined) return { works: false, line: `${name}: not noticed yet` };
