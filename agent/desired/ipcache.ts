@@ -113,7 +113,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     ]);
   }
 
-  return { desired, settlement, contested: claims.contested, run };
+  return { desired, settlement, contested: () => claims.contested(), run };
 }
 
 interface ClusterSources {

@@ -101,7 +101,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     onGone: (peer: PeerIntent) => {
       settlement.gone(peer.cluster.id);
       const { name } = peer.cluster;
-      for (const [key, known] of [...offers]) {
+      for (const [key, known] of offers) {
         if (known.has(name)) setOffer(key, name, undefined);
       }
     },
@@ -111,7 +111,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     desired,
     settlement,
     notes,
-    contested: claims.contested,
+    contested: () => claims.contested(),
     async run(signal) {
       // Without the list of clusters the held backends have no names, hence no tiers.
       await listConnected({ settlement, peers }, signal);

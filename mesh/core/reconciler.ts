@@ -56,6 +56,8 @@ export interface Reconciler {
   run(signal: AbortSignal): Promise<void>;
   /** Apply these rows again although they have not changed: their target lost them (a lease expired). */
   reapply(keys: Iterable<string>): void;
+  /** Prune once more: the operations may now remove what they had to keep the last time. */
+  pruneAgain(): void;
   status(): ReconcilerStatus;
 }
 
@@ -181,7 +183,8 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     const onAbort = (): void => wakeUp();
     signal.addEventListener("abort", onAbort, { once: true });
     while (!signal.aborted) {
-      if (failed.size === 0 && lost.size === 0 && typeof prune === "string") {
+      const pruneWaits = prune === "done" || (prune === "wanted" && !desired.synced);
+      if (failed.size === 0 && lost.size === 0 && pruneWaits) {
         await new Promise<void>((resolve) => {
           wakeUp = resolve;
         });
@@ -216,6 +219,10 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     },
     reapply(keys) {
       for (const key of keys) lost.add(key);
+      wakeUp();
+    },
+    pruneAgain() {
+      if (prune === "done") prune = "wanted";
       wakeUp();
     },
     status: () => ({

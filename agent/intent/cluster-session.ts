@@ -1,0 +1,79 @@
+// One cluster's records as the agent reads them from its own etcd: which kinds, into which tables.
+// How they are read, and what their absence means, is mesh/kvstore/session.ts.
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
+import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
+import { createTable } from "../../mesh/core/table.ts";
+import {
+  endpointsKind,
+  localServicesKind,
+  nodesKind,
+  servicesKind,
+} from "../../mesh/kvstore/records/session-kinds.ts";
+import type { SessionKind, SessionStatus } from "../../mesh/kvstore/session.ts";
+import type { OwnIntent, PeerIntent } from "./intent.ts";
+
+export interface RunningSession {
+  /** Resolves when the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): SessionStatus;
+}
+
+export interface SessionRequest {
+  readonly cluster: ClusterIdentity;
+  readonly kinds: readonly SessionKind<never>[];
+}
+
+/** Opens a session with the agent's own etcd. */
+export type OpenSession = (request: SessionRequest) => RunningSession;
+
+export interface ClusterSession<Intent> {
+  readonly intent: Intent;
+  readonly session: RunningSession;
+}
+
+export function createOwnSession(
+  cluster: ClusterIdentity,
+  open: OpenSession,
+): ClusterSession<OwnIntent> {
+  const { name } = cluster;
+  const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
+  const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
+  const services = createTable<LocalService>({ name: `${name}/services` });
+  const place = { cluster: name, layout: "state" } as const;
+  const session = open({
+    cluster,
+    kinds: [
+      kind(nodesKind({ ...place, table: nodes })),
+      kind(endpointsKind({ ...place, table: endpoints })),
+      kind(localServicesKind({ cluster: name, table: services })),
+    ],
+  });
+  return { intent: { cluster, nodes, endpoints, services }, session };
+}
+
+/** A connected cluster, from the copy that our own apiserver keeps of it. */
+export function createPeerSession(
+  cluster: ClusterIdentity,
+  open: OpenSession,
+): ClusterSession<PeerIntent> {
+  const { name } = cluster;
+  const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
+  const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
+  const services = createTable<ClusterService>({ name: `${name}/services` });
+  const place = { cluster: name, layout: "cache" } as const;
+  const session = open({
+    cluster,
+    kinds: [
+      kind(nodesKind({ ...place, table: nodes })),
+      kind(endpointsKind({ ...place, table: endpoints })),
+      kind(servicesKind({ ...place, table: services })),
+    ],
+  });
+  return { intent: { cluster, nodes, endpoints, services }, session };
+}
+
+/** Kinds of different records stand in one list; each table only ever meets its own parser. */
+function kind<T>(value: SessionKind<T>): SessionKind<never> {
+  return value as unknown as SessionKind<never>;
+}
