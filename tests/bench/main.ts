@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatTable } from "../../mesh/terminal.ts";
 import { formatNumber, type Benchmark, type BenchmarkResult } from "./benchmark.ts";
+import { connectCost } from "./connect.ts";
 import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
+import { mapFill } from "./map-fill.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [initialSync];
+const BENCHMARKS: readonly Benchmark[] = [initialSync, mapFill, connectCost];
 const ROUNDS = 3;
 const USAGE = `Usage: npm run bench -- [--only NAME]... [--quick] [--rounds N]
 
