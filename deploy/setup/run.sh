@@ -34,6 +34,6 @@ start) exec $node deploy/start.ts "$@" ;;
 test) exec $node tests/run.ts "$@" ;;
 check) exec $node deploy/setup/check.ts "$@" ;;
 bench) exec $node tests/bench/main.ts "$@" ;;
-docs) exec $node docs/generate.ts "$@" ;;
+docs) exec $node deploy/docs/main.ts "$@" ;;
 build) say "everything is installed and built" ;;
 esac
