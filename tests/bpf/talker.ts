@@ -1,0 +1,50 @@
+// A program inside a test's pod or node. `serve HOST...` answers TCP with "HELLO client-address"
+// and a long answer's worth of bytes until its stdin closes; `ask HOST` prints what it was told;
+// `send TO FROM TTL` sends one datagram.
+import { createSocket } from "node:dgram";
+import { connect, createServer } from "node:net";
+
+const PORT = 7000;
+/** Many segments, so that offloads and full-size packets are on the path. */
+const ANSWER_BYTES = 300_000;
+/** Only a broken datapath needs it. */
+const TIMEOUT_MS = 15_000;
+
+const [verb, host = "", ...rest] = process.argv.slice(2);
+if (verb === "serve") serve([host, ...rest]);
+else if (verb === "ask") ask();
+else send();
+
+function serve(hosts: readonly string[]): void {
+  let waiting = hosts.length;
+  for (const address of hosts) {
+    const server = createServer((socket) => {
+      socket.end(`HELLO ${socket.remoteAddress} `.padEnd(ANSWER_BYTES, "."));
+    });
+    server.listen(PORT, address, () => {
+      if (--waiting === 0) process.stdout.write("ready\n");
+    });
+  }
+  process.stdin.on("end", () => process.exit(0)).resume();
+}
+
+function ask(): void {
+  const socket = connect({ host, port: PORT, timeout: TIMEOUT_MS });
+  let answer = "";
+  socket.on("data", (data) => (answer += data.toString()));
+  socket.on("timeout", () => socket.destroy(new Error("no answer")));
+  socket.on("error", (error) => process.stdout.write(error.message));
+  socket.on("end", () => {
+    const [greeting = "", address = ""] = answer.split(" ");
+    process.stdout.write(answer.length === ANSWER_BYTES ? `${greeting} ${address}` : "cut short");
+  });
+}
+
+function send(): void {
+  const [from, ttl] = rest;
+  const socket = createSocket("udp4");
+  socket.bind(0, from, () => {
+    socket.setTTL(Number(ttl));
+    socket.send("?", PORT, host, () => socket.close());
+  });
+}
