@@ -122,7 +122,7 @@ export class RecordFields {
       value >= rule.min &&
       value <= rule.max
     ) {
-      return value;
+      return value + 0; // JSON can say -0.
     }
     throw this.refuse(field, {
       got: value,
