@@ -8,7 +8,7 @@ import { Channel, Metadata, credentials, type ChannelCredentials } from "@grpc/g
 import { Etcd3, type Services } from "etcd3";
 import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
-import type { Logger } from "../core/logger.ts";
+import type { LogFields, Logger } from "../core/logger.ts";
 import { meshErrorFromGrpc } from "./errors.ts";
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from "./tls.ts";
 
@@ -72,6 +72,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
   let next = 0;
   let closed = false;
   let current: Promise<EndpointClient> | undefined;
+  let answering: boolean | undefined;
 
   function client(): Promise<EndpointClient> {
     if (closed)
@@ -86,14 +87,25 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
     return opening;
   }
 
+  /** Said once for each outage, however many calls and watches meet it. */
+  function note(answers: boolean, fields: LogFields): void {
+    if (answers && answering === false) options.log.info("etcd answers again", fields);
+    if (!answers && answering !== false) options.log.warn("etcd does not answer", fields);
+    answering = answers;
+  }
+
   /** The next call goes to the next endpoint, over a new connection; calls in flight may end. */
-  function retire(failed: EndpointClient): void {
-    void current?.then((now) => {
-      if (now !== failed) return;
-      current = undefined;
-      next++;
-      options.log.debug("Leaving etcd endpoint", { endpoint: failed.host });
-    });
+  function retire(failed: EndpointClient, error: unknown): void {
+    if (closed) return;
+    void current?.then(
+      (now) => {
+        if (now !== failed) return;
+        current = undefined;
+        next++;
+        note(false, { endpoint: failed.host, error });
+      },
+      () => {}, // Its opener has the error.
+    );
     failed.close();
   }
 
@@ -102,16 +114,18 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       throwIfAborted(signal);
       const used = await client();
       try {
-        return await withTimeout((inner) => used.unary<Response>(call, inner), {
+        const response = await withTimeout((inner) => used.unary<Response>(call, inner), {
           ms: call.timeoutMs,
           what: `Cannot ${call.doing}`,
           clock: options.clock,
           signal,
         });
+        note(true, { endpoint: used.host });
+        return response;
       } catch (error) {
         throwIfAborted(signal);
         if (isMeshError(error, "unavailable") || isMeshError(error, "deadline_exceeded"))
-          retire(used);
+          retire(used, error);
         throw error;
       }
     },
@@ -122,8 +136,9 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       throwIfAborted(signal);
       const used = await client();
       const stream = await used.stream<Request, Response>(service, method);
-      stream.on("error", () => {
-        retire(used);
+      stream.on("error", (error) => {
+        const reason = meshErrorFromGrpc(error, `keep a ${service} stream open`);
+        if (reason.code === "unavailable") retire(used, reason);
       });
       return stream;
     },

@@ -31,11 +31,16 @@ interface RangeResponse {
 
 /** Asks for the next page while the consumer handles the present one, and no further ahead. */
 export async function* listPages(
-  options: { connection: EtcdConnection; prefix: string; pin?: EtcdPin | undefined },
+  options: {
+    connection: EtcdConnection;
+    prefix: string;
+    exact?: boolean | undefined;
+    pin?: EtcdPin | undefined;
+  },
   signal: AbortSignal,
 ): AsyncGenerator<ListPage> {
   const { connection, prefix } = options;
-  const rangeEnd = rangeEndOfPrefix(prefix);
+  const rangeEnd = rangeEndOfPrefix(prefix, options.exact);
   let start: Buffer = Buffer.from(prefix);
   let limit = FIRST_PAGE_KEYS;
   let pin: EtcdPin | undefined;
@@ -97,8 +102,9 @@ export async function* listPages(
   }
 }
 
-/** The end of the range of all keys below a prefix, as etcd wants it. */
-export function rangeEndOfPrefix(prefix: string): Buffer {
+/** The end of the range of all keys below a prefix, or of one key, as etcd wants it. */
+export function rangeEndOfPrefix(prefix: string, exact = false): Buffer {
+  if (exact) return Buffer.alloc(0);
   const end = Buffer.from(prefix);
   for (let i = end.length - 1; i >= 0; i--) {
     const byte = end[i] ?? 0;

@@ -43,7 +43,7 @@ export async function* watchTimeline(
     try {
       for await (const batch of timeline.run(signal)) {
         if (batch.length > 0) yield batch;
-        if (!connected) log.info("Watch goes on");
+        if (!connected) log.debug("Watch goes on");
         connected = true;
         backoff.reset();
       }
@@ -55,7 +55,7 @@ export async function* watchTimeline(
       }
       if (connected) {
         connected = false;
-        log.warn("Watch is interrupted", { error });
+        log.debug("Watch is interrupted", { error }); // The connection has said so for all of them.
         timeline.interrupted = true;
         yield [{ kind: "disconnected", reason: asError(error) }];
       }
@@ -97,8 +97,8 @@ class Timeline {
     if (this.#resumeFrom === undefined) yield* this.#list(signal);
     const startRevision = this.#resumeFrom;
     if (startRevision === undefined) return;
-    const { prefix } = this.#options.target;
-    const signals = this.#options.stream.subscribe({ prefix, startRevision }, signal);
+    const { target, stream } = this.#options;
+    const signals = stream.subscribe({ target, startRevision }, signal);
     for (;;) {
       const next = await signals.next();
       if (next.done) {
@@ -130,7 +130,7 @@ class Timeline {
     let pin: EtcdPin | undefined;
     try {
       for await (const page of listPages(
-        { connection, prefix: target.prefix, pin: this.#pin },
+        { connection, prefix: target.prefix, exact: target.exact, pin: this.#pin },
         signal,
       )) {
         pin = page.pin;

@@ -16,6 +16,8 @@ export interface WatchTarget {
    * remembers the keys of a watch, and a peer decides how many it writes.
    */
   readonly maxKeys: number;
+  /** Only the key that is exactly `prefix`. */
+  readonly exact?: boolean;
 }
 
 /** Readers skip kinds that they do not know: most need `put`, `delete` and `synced` only. */

@@ -17,6 +17,7 @@ import type { EtcdConnection, EtcdStream } from "./etcd-connection.ts";
 import { rangeEndOfPrefix } from "./etcd-list.ts";
 import { pinFromHeader, type EtcdPin, type ResponseHeader } from "./etcd-pin.ts";
 import { HEARTBEAT_KEY } from "./keys.ts";
+import type { WatchTarget } from "./store.ts";
 
 /** What one slow reader may hold: some ten thousand small events. */
 const WATCH_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -45,7 +46,7 @@ export type WatchEnd = "compacted" | "lagging" | "aborted";
 
 export interface WatchStream {
   subscribe(
-    options: { prefix: string; startRevision: bigint },
+    options: { target: WatchTarget; startRevision: bigint },
     signal: AbortSignal,
   ): AsyncGenerator<WatchSignal, WatchEnd>;
   /** Ends the stream; its watches reject with `unavailable` and are opened again by their readers. */
@@ -122,17 +123,17 @@ export function createWatchStream(options: { connection: EtcdConnection }): Watc
   }
 
   return {
-    async *subscribe({ prefix, startRevision }, signal) {
+    async *subscribe({ target, startRevision }, signal) {
       if (signal.aborted) return "aborted";
       const opened = await open();
       const id = String(opened.nextId++);
-      const subscription = new Subscription(prefix, budget);
+      const subscription = new Subscription(target.prefix, budget);
       opened.subscriptions.set(id, subscription);
       opened.unconfirmed.push(id);
       opened.stream.write({
         create_request: {
-          key: Buffer.from(prefix),
-          range_end: rangeEndOfPrefix(prefix),
+          key: Buffer.from(target.prefix),
+          range_end: rangeEndOfPrefix(target.prefix, target.exact),
           start_revision: startRevision.toString(),
           progress_notify: true,
           // Responses above etcd's own request limit come in parts.

@@ -62,9 +62,13 @@ export async function startTestEtcd(options: TestEtcdOptions = {}): Promise<Test
   });
 
   async function start(): Promise<void> {
-    child = spawn("etcd", etcdFlags({ ...options, directory, endpoint, peerPort, token }), {
-      stdio: "ignore",
-    });
+    child = spawn(
+      "etcd",
+      etcdFlags({ ...options, directory, endpoint, peerPort: peerPort ?? 0, token }),
+      {
+        stdio: "ignore",
+      },
+    );
     await eventually(() => ask<{ header: { revision: string } }>("range", { key: KEY }), {
       what: `etcd answers at ${endpoint}`,
     });
