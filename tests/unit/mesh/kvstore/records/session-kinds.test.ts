@@ -1,0 +1,66 @@
+import { describe, expect, test } from "@jest/globals";
+import { createTable } from "../../../../../mesh/core/table.ts";
+import {
+  endpointsKind,
+  identitiesKind,
+  localServicesKind,
+  nodesKind,
+  servicesKind,
+} from "../../../../../mesh/kvstore/records/session-kinds.ts";
+
+const place = (kind: { prefix: string; canaryKey: string }): string[] => [
+  kind.prefix,
+  kind.canaryKey,
+];
+
+for (const [name, make, own, cached] of [
+  [
+    "nodesKind()",
+    nodesKind,
+    ["cilium/state/nodes/v1/east/", "cilium/synced/east/cilium/state/nodes/v1"],
+    ["cilium/cache/nodes/v1/east/", "cilium/synced/east/cilium/cache/nodes/v1"],
+  ],
+  [
+    "identitiesKind()",
+    identitiesKind,
+    ["cilium/state/identities/v1/id/", "cilium/synced/east/cilium/state/identities/v1"],
+    ["cilium/cache/identities/v1/east/id/", "cilium/synced/east/cilium/cache/identities/v1"],
+  ],
+  [
+    "endpointsKind()",
+    endpointsKind,
+    ["cilium/state/ip/v1/default/", "cilium/synced/east/cilium/state/ip/v1"],
+    ["cilium/cache/ip/v1/east/", "cilium/synced/east/cilium/cache/ip/v1"],
+  ],
+  [
+    "servicesKind()",
+    servicesKind,
+    ["cilium/state/services/v1/east/", "cilium/synced/east/cilium/state/services/v1"],
+    ["cilium/cache/services/v1/east/", "cilium/synced/east/cilium/cache/services/v1"],
+  ],
+] as const) {
+  describe(name, () => {
+    const table = createTable<never>({ name: "t" });
+
+    test("stands where the owner writes, and where the mirror writes", () => {
+      expect(place(make({ cluster: "east", layout: "state", table }))).toEqual(own);
+      expect(place(make({ cluster: "east", layout: "cache", table }))).toEqual(cached);
+    });
+
+    test("is bounded in number and size", () => {
+      const kind = make({ cluster: "east", layout: "state", table });
+      expect(kind.maxRecords).toBeGreaterThan(0);
+      expect(kind.maxRecords).toBeLessThanOrEqual(500_000);
+      expect(kind.maxValueBytes).toBeLessThanOrEqual(1_536 * 1_024);
+      expect(kind.table).toBe(table);
+    });
+  });
+}
+
+describe("localServicesKind()", () => {
+  test("stands in Tombolo's own room", () => {
+    expect(
+      place(localServicesKind({ cluster: "east", table: createTable({ name: "t" }) })),
+    ).toEqual(["tombolo/local/services/v1/east/", "cilium/synced/east/tombolo/local/services/v1"]);
+  });
+});
