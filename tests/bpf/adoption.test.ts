@@ -1,0 +1,137 @@
+// A new agent over a running datapath: it adopts maps with their rows and exchanges programs, and
+// no client notices.
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { openDatapath, openDatapathMaps, removeDatapath } from "../../bpf/datapath.ts";
+import { ClusterHealth } from "../../bpf/gen/layout.ts";
+import { eventually } from "../fakes/eventually.ts";
+import { startClient, startServer, tally, type Client, type Server } from "./calls.ts";
+import { createScratch, type Scratch } from "./scratch.ts";
+import { HEALTHY_CLUSTER, putService } from "./service-rows.ts";
+
+const HOST = "10.96.0.1";
+let scratch: Scratch;
+let client: Client;
+let east: Server;
+let west: Server;
+
+beforeEach(async () => {
+  scratch = await createScratch();
+  client = await startClient(scratch.cgroupPath);
+  east = await startServer("east", "127.0.0.1");
+  west = await startServer("west", "127.0.0.1");
+}, 60_000);
+
+afterEach(async () => {
+  await client?.[Symbol.asyncDispose]();
+  await east?.[Symbol.asyncDispose]();
+  await west?.[Symbol.asyncDispose]();
+  await scratch?.[Symbol.asyncDispose]();
+}, 60_000);
+
+const linkDirectory = (): string => join(scratch.bpfRoot, "links");
+
+describe("openDatapath()", () => {
+  test("adopts maps with their rows and sizes, and keeps one link a hook", () => {
+    const maxEntries = new Map([["services", 100]]);
+    using first = openDatapath({ ...scratch, maxEntries });
+    putService(first.maps, { id: 7, host: HOST, port: 80, protocol: "tcp", groups: [] });
+    first.close();
+    const links = readdirSync(linkDirectory());
+    using second = openDatapath(scratch);
+    expect([...second.maps.services.entries()].map(([, { serviceId }]) => serviceId)).toEqual([7]);
+    expect(second.maps.services.maxEntries).toBe(100);
+    expect(readdirSync(linkDirectory())).toEqual(links);
+    expect(links).toHaveLength(8);
+  });
+
+  test("exchanges the programs under running calls without a failure", async () => {
+    using first = openDatapath(scratch);
+    const groups = [{ clusterId: 1, backends: [east] }];
+    putService(first.maps, { id: 7, host: HOST, port: 80, protocol: "tcp", groups });
+    let running = true;
+    const calls = (async () => {
+      const counts: Record<string, number>[] = [];
+      while (running)
+        counts.push(tally(await client.call({ kind: "tcp", host: HOST, port: 80, times: 25 })));
+      return counts;
+    })();
+    for (let i = 0; i < 5; i++) {
+      using again = openDatapath(scratch);
+      const translated = (): bigint => again.maps.counters.read().get("serviceTranslated") ?? 0n;
+      const before = translated();
+      await eventually(() => translated() > before);
+    }
+    running = false;
+    const names = new Set((await calls).flatMap((counts) => Object.keys(counts)));
+    expect(names).toEqual(new Set(["east"]));
+  }, 60_000);
+
+  test("goes on while no process holds it", async () => {
+    const datapath = openDatapath(scratch);
+    const groups = [{ clusterId: 1, backends: [east] }];
+    putService(datapath.maps, { id: 7, host: HOST, port: 80, protocol: "tcp", groups });
+    datapath.close();
+    expect(tally(await client.call({ kind: "tcp", host: HOST, port: 80, times: 5 }))).toEqual({
+      east: 5,
+    });
+  });
+
+  test("moves 10,000 services to another cluster with one map write", async () => {
+    using datapath = openDatapath(scratch);
+    const { maps } = datapath;
+    const count = 10_000;
+    for (let id = 1; id <= count; id++)
+      putService(maps, {
+        id,
+        host: hostOf(id),
+        port: 80,
+        protocol: "tcp",
+        groups: [
+          { clusterId: 1, tier: 0, backends: [east] },
+          { clusterId: 2, tier: 1, backends: [west] },
+        ],
+      });
+    const some = Array.from({ length: 100 }, (_, i) => hostOf(1 + i * (count / 100)));
+    const callAll = async (): Promise<Record<string, number>> => {
+      const outcomes = [];
+      for (const host of some)
+        outcomes.push(...(await client.call({ kind: "tcp", host, port: 80, times: 1 })));
+      return tally(outcomes);
+    };
+    expect(await callAll()).toEqual({ east: 100 });
+    const writes = (): number =>
+      [maps.services, maps.groups, maps.backendSlots, maps.backends, maps.clusterState]
+        .map((map) => map.writes)
+        .reduce((sum, one) => sum + one);
+    const before = writes();
+    maps.clusterState.put(1, { ...HEALTHY_CLUSTER, health: ClusterHealth.down });
+    expect(writes() - before).toBe(1);
+    expect(await callAll()).toEqual({ west: 100 });
+  }, 120_000);
+
+  test("refuses a map of another layout", () => {
+    openDatapath({ ...scratch }).close();
+    // The slot map in place of the service map: what another version might have left.
+    const maps = join(scratch.bpfRoot, "maps");
+    renameSync(join(maps, "groups"), join(maps, "services"));
+    expect(() => openDatapath(scratch)).toThrow(/Cannot use map "services"/);
+  });
+});
+
+describe("removeDatapath()", () => {
+  test("unpins everything and ends the translation", async () => {
+    openDatapath(scratch).close();
+    removeDatapath(scratch.bpfRoot);
+    expect(readdirSync(scratch.bpfRoot)).toEqual([]);
+    expect(() => openDatapathMaps(scratch.bpfRoot)).toThrow(/nothing is pinned there/);
+    const { host, port } = east;
+    expect(tally(await client.call({ kind: "tcp", host, port, times: 1 }))).toEqual({ east: 1 });
+    removeDatapath(scratch.bpfRoot);
+  });
+});
+
+function hostOf(id: number): string {
+  return `10.${100 + (id >> 16)}.${(id >> 8) & 255}.${id & 255}`;
+}

@@ -1,0 +1,171 @@
+// Which backend a call is given: tiers, weights, the state of clusters and backends. Shares are
+// checked with a tolerance of six standard deviations, so that chance never fails a test.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { openDatapath, type Datapath } from "../../bpf/datapath.ts";
+import { ClusterDrill, ClusterHealth, type ClusterState } from "../../bpf/gen/layout.ts";
+import { eventually } from "../fakes/eventually.ts";
+import { startClient, startServer, tally, type Client, type Server } from "./calls.ts";
+import { createScratch, type Scratch } from "./scratch.ts";
+import { HEALTHY_CLUSTER, putService, type TestGroup } from "./service-rows.ts";
+
+const HOST = "10.96.0.1";
+const PORT = 80;
+const DEVIATIONS = 6;
+
+let scratch: Scratch;
+let datapath: Datapath;
+let client: Client;
+/** One server a cluster: east is cluster 1, west 2, north 3. */
+let east: Server;
+let west: Server;
+let north: Server;
+
+beforeAll(async () => {
+  scratch = await createScratch();
+  datapath = openDatapath(scratch);
+  client = await startClient(scratch.cgroupPath);
+  east = await startServer("east", "127.0.0.1");
+  west = await startServer("west", "127.0.0.1");
+  north = await startServer("north", "127.0.0.1");
+}, 60_000);
+
+afterEach(() => {
+  for (let clusterId = 0; clusterId < 512; clusterId++)
+    datapath.maps.clusterState.put(clusterId, HEALTHY_CLUSTER);
+});
+
+afterAll(async () => {
+  await client?.[Symbol.asyncDispose]();
+  for (const server of [east, west, north]) await server?.[Symbol.asyncDispose]();
+  datapath?.close();
+  await scratch?.[Symbol.asyncDispose]();
+}, 60_000);
+
+function serve(groups: readonly TestGroup[]): void {
+  putService(datapath.maps, { id: 1, host: HOST, port: PORT, protocol: "tcp", groups });
+}
+
+function setCluster(clusterId: number, state: Partial<ClusterState>): void {
+  datapath.maps.clusterState.put(clusterId, { ...HEALTHY_CLUSTER, ...state });
+}
+
+async function call(times: number): Promise<Record<string, number>> {
+  return tally(await client.call({ kind: "tcp", host: HOST, port: PORT, times }));
+}
+
+function expectShare(count: number | undefined, share: number, times: number): void {
+  const deviation = Math.sqrt(times * share * (1 - share));
+  expect(Math.abs((count ?? 0) - times * share)).toBeLessThan(DEVIATIONS * deviation);
+}
+
+/** The kernel's monotonic clock, which is Node's as well. */
+function kernelNowNs(): bigint {
+  return process.hrtime.bigint();
+}
+
+describe("selection", () => {
+  test("uses only the best tier that can serve", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+      { clusterId: 3, tier: 2, backends: [north] },
+    ]);
+    expect(await call(20)).toEqual({ east: 20 });
+    setCluster(1, { health: ClusterHealth.down });
+    expect(await call(20)).toEqual({ west: 20 });
+    setCluster(2, { health: ClusterHealth.down });
+    expect(await call(20)).toEqual({ north: 20 });
+    setCluster(3, { health: ClusterHealth.down });
+    expect(await call(2)).toEqual({ ECONNREFUSED: 2 });
+    setCluster(1, { health: ClusterHealth.suspect });
+    expect(await call(20)).toEqual({ east: 20 });
+  });
+
+  test("splits a tier by weight", async () => {
+    serve([
+      { clusterId: 1, weight: 70, backends: [east] },
+      { clusterId: 2, weight: 20, backends: [west] },
+      { clusterId: 3, weight: 10, backends: [north] },
+    ]);
+    const times = 1000;
+    const counts = await call(times);
+    expectShare(counts["east"], 0.7, times);
+    expectShare(counts["west"], 0.2, times);
+    expectShare(counts["north"], 0.1, times);
+  }, 60_000);
+
+  test("splits the weight of a cluster that is down among the others of its tier", async () => {
+    serve([
+      { clusterId: 1, weight: 50, backends: [east] },
+      { clusterId: 2, weight: 30, backends: [west] },
+      { clusterId: 3, weight: 20, backends: [north] },
+    ]);
+    setCluster(1, { health: ClusterHealth.down });
+    const times = 600;
+    const counts = await call(times);
+    expect(counts["east"]).toBeUndefined();
+    expectShare(counts["west"], 0.6, times);
+  }, 60_000);
+
+  test("takes no group without weight or without backends", async () => {
+    serve([
+      { clusterId: 1, weight: 0, backends: [east] },
+      { clusterId: 2, weight: 5, backends: [] },
+      { clusterId: 3, tier: 1, backends: [north] },
+    ]);
+    expect(await call(20)).toEqual({ north: 20 });
+  });
+
+  test("spreads over the backends of a cluster, without those that are down", async () => {
+    serve([{ clusterId: 1, backends: [east, { ...west, down: true }, north] }]);
+    const counts = await call(200);
+    expect(Object.keys(counts).sort()).toEqual(["east", "north"]);
+    serve([{ clusterId: 1, backends: [{ ...east, down: true }] }]);
+    const before = datapath.maps.drops.read().get("noBackend") ?? 0n;
+    expect(await call(1)).toEqual({ ECONNREFUSED: 1 });
+    expect(datapath.maps.drops.read().get("noBackend")).toBe(before + 1n);
+  });
+
+  test("drains a cluster by its share", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    setCluster(1, { drainedPercent: 30 });
+    const times = 600;
+    expectShare((await call(times))["west"], 0.3, times);
+    setCluster(1, { drainedPercent: 100 });
+    expect(await call(20)).toEqual({ west: 20 });
+  }, 60_000);
+
+  test("uses a half drained cluster where there is no other", async () => {
+    serve([{ clusterId: 1, backends: [east] }]);
+    setCluster(1, { drainedPercent: 50 });
+    expect(await call(50)).toEqual({ east: 50 });
+    setCluster(1, { drainedPercent: 100 });
+    expect(await call(1)).toEqual({ ECONNREFUSED: 1 });
+  });
+
+  test("ends a drill by the kernel's clock, without anybody's help", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    setCluster(1, { drill: ClusterDrill.down, drillExpiresNs: kernelNowNs() - 1n });
+    expect(await call(10)).toEqual({ east: 10 });
+    setCluster(1, { drill: ClusterDrill.down, drillExpiresNs: kernelNowNs() + 3_600_000_000_000n });
+    expect(await call(10)).toEqual({ west: 10 });
+    const expires = kernelNowNs() + 300_000_000n;
+    setCluster(1, { drill: ClusterDrill.down, drillExpiresNs: expires });
+    await eventually(async () => (await call(1))["east"] === 1);
+    expect(kernelNowNs()).toBeGreaterThanOrEqual(expires);
+  }, 60_000);
+
+  test("works with as many groups as there are clusters", async () => {
+    const groups = Array.from({ length: 511 }, (_, i) => ({ clusterId: i + 1, backends: [east] }));
+    for (let clusterId = 1; clusterId < 511; clusterId++)
+      setCluster(clusterId, { health: ClusterHealth.down });
+    serve(groups.with(510, { clusterId: 511, backends: [west] }));
+    expect(await call(20)).toEqual({ west: 20 });
+  });
+});
