@@ -1,0 +1,70 @@
+// The plugin's part of the node's datapath: the pinned program at a pod's host side, and the
+// pod's rows in the `endpoints` map. Works with what is pinned; no agent has to run.
+import { join } from "node:path";
+import { parseAddress } from "../../mesh/core/address.ts";
+import { isMeshError } from "../../mesh/core/errors.ts";
+import { mapAddressFromAddress } from "../../bpf/address.ts";
+import { attachPod } from "../../bpf/datapath.ts";
+import type { Endpoint, EndpointKey } from "../../bpf/gen/layout.ts";
+import { endpointsMap } from "../../bpf/gen/maps.ts";
+import { openPinnedMap, type BpfMap } from "../../bpf/map.ts";
+import { interfaceIndexFromName } from "../../bpf/tc.ts";
+import type { Attachment } from "./result.ts";
+import { macBytes } from "./wiring.ts";
+
+/** The rows first: with the program attached, a pod without them would be taken for a stranger. */
+export function connectPod(bpfRoot: string, attachment: Attachment): void {
+  const ifindex = interfaceIndexFromName(attachment.hostInterface);
+  const endpoint = endpointFromAttachment(attachment, ifindex);
+  using endpoints = openEndpoints(bpfRoot);
+  for (const { address } of attachment.addresses) endpoints.put(endpointKey(address), endpoint);
+  attachPod(bpfRoot, ifindex);
+}
+
+/**
+ * Removes the rows that are still this pod's; the program goes with its interface. A datapath
+ * that is not there any more has none.
+ */
+export function disconnectPod(
+  bpfRoot: string,
+  pod: { readonly addresses: readonly string[]; readonly podMac: string },
+): void {
+  let endpoints: BpfMap<EndpointKey, Endpoint>;
+  try {
+    endpoints = openEndpoints(bpfRoot);
+  } catch (error) {
+    if (isMeshError(error, "not_found")) return;
+    throw error;
+  }
+  using map = endpoints;
+  for (const key of pod.addresses.map(endpointKey)) {
+    const row = map.get(key);
+    if (row !== undefined && Buffer.from(row.podMac).equals(macBytes(pod.podMac))) map.delete(key);
+  }
+}
+
+/** What of the pod's datapath is not as it should be; empty when all is well. */
+export function findDatapathFaults(bpfRoot: string, attachment: Attachment): string[] {
+  const ifindex = interfaceIndexFromName(attachment.hostInterface);
+  using endpoints = openEndpoints(bpfRoot);
+  const wanted = endpointFromAttachment(attachment, ifindex);
+  return attachment.addresses.flatMap(({ address }) => {
+    const row = endpoints.get(endpointKey(address));
+    if (row === undefined) return [`the endpoints map has no row for ${address}`];
+    const same =
+      row.ifindex === ifindex && Buffer.from(row.podMac).equals(Buffer.from(wanted.podMac));
+    return same ? [] : [`the endpoints map has another pod's row for ${address}`];
+  });
+}
+
+function openEndpoints(bpfRoot: string): BpfMap<EndpointKey, Endpoint> {
+  return openPinnedMap(join(bpfRoot, "maps", endpointsMap.name), endpointsMap);
+}
+
+function endpointKey(address: string): EndpointKey {
+  return { address: mapAddressFromAddress(parseAddress(address)) };
+}
+
+function endpointFromAttachment({ podMac, hostMac }: Attachment, ifindex: number): Endpoint {
+  return { ifindex, podMac: macBytes(podMac), hostMac: macBytes(hostMac) };
+}
