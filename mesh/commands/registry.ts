@@ -2,6 +2,8 @@
 import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { inviteCommand } from "./invite.ts";
+import { joinCommand } from "./join.ts";
 import { labDown } from "./lab-down.ts";
 import { labExec } from "./lab-exec.ts";
 import { labPodAdd, labPodDelete } from "./lab-pod.ts";
@@ -12,6 +14,8 @@ import { statusCommand } from "./status.ts";
 export const COMMANDS: readonly Command[] = [
   connectCommand,
   disconnectCommand,
+  inviteCommand,
+  joinCommand,
   statusCommand,
   labUp,
   labStatus,

@@ -16,7 +16,7 @@ export interface Member {
 
 /** Undoes, in the order in which they were remembered. */
 export interface UndoLog {
-  remember(undo: () => Promise<void>): void;
+  readonly remember: (undo: () => Promise<void>) => void;
   /** Runs all undos, last first, once; throws `data_loss` naming what could not be put back. */
   rollBack(): Promise<void>;
 }

@@ -62,7 +62,9 @@ export function createInviteStore(root: string): InviteStore {
     read: async (id) => (ID.test(id) ? readInvite(pathOf(id)) : undefined),
     list: async () => {
       const ids = (await readNames(directory)).map((name) => name.replace(/\.json$/, ""));
-      const invites = await Promise.all(ids.filter((id) => ID.test(id)).map(store.read));
+      const invites = await Promise.all(
+        ids.filter((id) => ID.test(id)).map((id) => store.read(id)),
+      );
       return invites.filter((invite) => invite !== undefined);
     },
     write: (invite) =>

@@ -1,0 +1,66 @@
+// `mesh invite`: prints a token with which another operator can join a cluster of theirs to ours.
+import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
+import { readContext } from "../contexts/contexts.ts";
+import { createInvite, INVITE_TTL_DEFAULT_MS, parseInviteTtl } from "../connect/invite.ts";
+import { createInviteStore } from "../connect/invite-store.ts";
+import { encodeInviteToken } from "../connect/invite-token.ts";
+import { readAuthority } from "../../pki/files.ts";
+import { formatJson, parseOutputFormat } from "../terminal.ts";
+import { parseArguments, usageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
+
+const USAGE = `Usage: mesh invite --context NAME [--ttl 15m] [--output table|json]
+
+Prints a token with which one other cluster can join this one. It works once and for minutes.
+Whoever holds it can connect a cluster: send it on a channel that you trust.
+
+  --context    the cluster that invites
+  --ttl        how long it works: 60s to 24h, 15m by default
+  --output     table (default) or json
+
+Example:
+  mesh invite --context west --ttl 30m
+`;
+
+const FLAGS = {
+  context: { type: "string" },
+  ttl: { type: "string" },
+  output: { type: "string" },
+} as const;
+
+export const inviteCommand: Command = {
+  name: "invite",
+  summary: "print a token with which another cluster can join",
+  usage: USAGE,
+  async run(args, context) {
+    const { values, positionals } = parseArguments(args, { flags: FLAGS, usage: USAGE });
+    const format = parseOutputFormat(values.output);
+    const ttlMs = values.ttl === undefined ? INVITE_TTL_DEFAULT_MS : parseInviteTtl(values.ttl);
+    if (values.context === undefined || positionals.length > 0) {
+      throw usageError("Cannot invite: name the inviting cluster with --context", USAGE);
+    }
+    const { directory } = await readContext(context.home, values.context);
+    const profile = await readClusterProfile(directory);
+    const { certificate } = await readAuthority(clusterPaths(directory).pki);
+    const token = await createInvite({
+      profile,
+      authority: certificate,
+      invites: createInviteStore(directory),
+      ttlMs,
+      nowMs: context.clock.nowMs(),
+    });
+    const text = encodeInviteToken(token);
+    const expiresAt = new Date(token.expiresAtMs).toISOString();
+    if (format === "json") {
+      const { cluster, inviteId } = token;
+      context.stdout.write(formatJson({ token: text, cluster, inviteId, expiresAt }));
+    } else {
+      context.stdout.write(`${text}\n`);
+      context.stderr.write(
+        `It works once, until ${expiresAt}. In the other cluster:\n` +
+          "  mesh join TOKEN --context NAME\n",
+      );
+    }
+    return 0;
+  },
+};
