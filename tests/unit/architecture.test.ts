@@ -17,7 +17,9 @@ interface Room {
 }
 
 /** `mesh/*` in the table: the rooms of mesh/ that are libraries. */
-const MESH_LIBRARIES = ["mesh/core/", "mesh/kvstore/", "mesh/contexts/", "mesh/api/"];
+const MESH_LIBRARIES = ["core", "kvstore", "contexts", "api", "connect"].map(
+  (room) => `mesh/${room}/`,
+);
 
 const ROOMS: readonly Room[] = [
   {
