@@ -20,6 +20,8 @@ export interface RoutePlannerOptions {
 export interface RoutePlanner {
   readonly desired: Table<NodeRoute>;
   readonly settlement: Settlement;
+  /** Prefixes that more than one node claims. */
+  contested(): number;
   /** Resolves when the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -79,5 +81,5 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
     ]);
   }
 
-  return { desired, settlement, run };
+  return { desired, settlement, contested: () => claims.contested(), run };
 }

@@ -10,32 +10,26 @@ import {
   nodesKind,
   servicesKind,
 } from "../../mesh/kvstore/records/session-kinds.ts";
-import type { SessionKind, SessionStatus } from "../../mesh/kvstore/session.ts";
+import type { ClusterSession, SessionKind } from "../../mesh/kvstore/session.ts";
 import type { OwnIntent, PeerIntent } from "./intent.ts";
-
-export interface RunningSession {
-  /** Resolves when the signal aborts. */
-  run(signal: AbortSignal): Promise<void>;
-  status(): SessionStatus;
-}
 
 export interface SessionRequest {
   readonly cluster: ClusterIdentity;
-  readonly kinds: readonly SessionKind<never>[];
+  readonly kinds: readonly SessionKind<unknown>[];
 }
 
 /** Opens a session with the agent's own etcd. */
-export type OpenSession = (request: SessionRequest) => RunningSession;
+export type OpenSession = (request: SessionRequest) => ClusterSession;
 
-export interface ClusterSession<Intent> {
+export interface IntentSession<Intent> {
   readonly intent: Intent;
-  readonly session: RunningSession;
+  readonly session: ClusterSession;
 }
 
 export function createOwnSession(
   cluster: ClusterIdentity,
   open: OpenSession,
-): ClusterSession<OwnIntent> {
+): IntentSession<OwnIntent> {
   const { name } = cluster;
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
@@ -44,9 +38,9 @@ export function createOwnSession(
   const session = open({
     cluster,
     kinds: [
-      kind(nodesKind({ ...place, table: nodes })),
-      kind(endpointsKind({ ...place, table: endpoints })),
-      kind(localServicesKind({ cluster: name, table: services })),
+      nodesKind({ ...place, table: nodes }),
+      endpointsKind({ ...place, table: endpoints }),
+      localServicesKind({ cluster: name, table: services }),
     ],
   });
   return { intent: { cluster, nodes, endpoints, services }, session };
@@ -56,7 +50,7 @@ export function createOwnSession(
 export function createPeerSession(
   cluster: ClusterIdentity,
   open: OpenSession,
-): ClusterSession<PeerIntent> {
+): IntentSession<PeerIntent> {
   const { name } = cluster;
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
@@ -65,15 +59,10 @@ export function createPeerSession(
   const session = open({
     cluster,
     kinds: [
-      kind(nodesKind({ ...place, table: nodes })),
-      kind(endpointsKind({ ...place, table: endpoints })),
-      kind(servicesKind({ ...place, table: services })),
+      nodesKind({ ...place, table: nodes }),
+      endpointsKind({ ...place, table: endpoints }),
+      servicesKind({ ...place, table: services }),
     ],
   });
   return { intent: { cluster, nodes, endpoints, services }, session };
-}
-
-/** Kinds of different records stand in one list; each table only ever meets its own parser. */
-function kind<T>(value: SessionKind<T>): SessionKind<never> {
-  return value as unknown as SessionKind<never>;
 }

@@ -1,11 +1,7 @@
 // Which clusters are connected: follows `cilium/cluster-config/` in our own etcd and keeps a
-// session for each cluster in it. Removal of a cluster drains everything that came from it, so
-// it is believed only when it was surely meant:
-//
-//   deleted while the writer's heartbeat is fresh       → removed
-//   deleted before any heartbeat has been seen          → removed with the next heartbeat
-//   deleted while the writer is silent (expired lease)  → frozen until it is listed again
-//   missing from another etcd, or an emptied one        → frozen until it is listed again
+// session for each cluster in it. A config that is gone does not end its session by itself: the
+// session decides when that is believed (mesh/kvstore/session.ts), drains its tables, and only
+// then the cluster is no longer connected.
 import { createBackoff } from "../../mesh/core/backoff.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
@@ -13,19 +9,16 @@ import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors
 import type { Logger } from "../../mesh/core/logger.ts";
 import { createTable, type Table } from "../../mesh/core/table.ts";
 import { CLUSTER_CONFIG_PREFIX } from "../../mesh/kvstore/keys.ts";
-import { HEARTBEAT_INTERVAL_MS } from "../../mesh/kvstore/life-signs.ts";
 import { parseClusterConfig } from "../../mesh/kvstore/records/cluster-config.ts";
-import type { SessionStatus } from "../../mesh/kvstore/session.ts";
+import type { ClusterSession, SessionStatus } from "../../mesh/kvstore/session.ts";
 import type { ReadableStore } from "../../mesh/kvstore/store.ts";
-import { createPeerSession, type OpenSession, type RunningSession } from "./cluster-session.ts";
+import { createPeerSession, type OpenSession } from "./cluster-session.ts";
 import type { PeerIntent } from "./intent.ts";
 
 export interface PeersOptions {
   readonly own: ClusterIdentity;
   readonly store: Pick<ReadableStore, "watch">;
   readonly open: OpenSession;
-  /** When the writer of our etcd last gave a sign of life; monotonic. */
-  readonly lastHeartbeatMs: () => number | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -51,18 +44,21 @@ export interface Peers {
 /** As many keys as the widest mesh has clusters, our own and some leftovers included. */
 const MAX_CONFIGS = 1_024;
 const RETRY_BASE_MS = 200;
+/** An etcd that comes back is found within this time. */
 const RETRY_CAP_MS = 10_000;
-/** How often a removal that waits for a sign of life is looked at again. */
-const REMOVAL_CHECK_MS = 1_000;
-/** Two missed beats: the writer is taken for dead (reference §1.9). */
-const HEARTBEAT_STALE_MS = 2 * HEARTBEAT_INTERVAL_MS;
 
 interface Peer {
   readonly cluster: ClusterIdentity;
-  readonly session: RunningSession;
+  readonly intent: PeerIntent;
+  readonly session: ClusterSession;
   readonly end: AbortController;
   readonly done: Promise<void>;
   listed: boolean;
+}
+
+interface RunContext {
+  readonly signal: AbortSignal;
+  readonly fail: (error: unknown) => void;
 }
 
 export function createPeers(options: PeersOptions): Peers {
@@ -70,33 +66,39 @@ export function createPeers(options: PeersOptions): Peers {
   const table = createTable<PeerIntent>({ name: "peers" });
   const peers = new Map<string, Peer>();
   const refused = new Map<string, string>();
-  /** Removals that wait for a sign of life, by cluster name. */
-  const waiting = new Set<string>();
 
   function add(cluster: ClusterIdentity, run: RunContext): void {
     const { intent, session } = createPeerSession(cluster, open);
     const end = new AbortController();
-    const done = session
-      .run(AbortSignal.any([run.signal, end.signal]))
-      .catch((error: unknown) => run.fail(error));
-    peers.set(cluster.name, { cluster, session, end, done, listed: true });
+    const signal = AbortSignal.any([run.signal, end.signal]);
+    const done = session.run(signal).catch((error: unknown) => run.fail(error));
+    const peer: Peer = { cluster, intent, session, end, done, listed: true };
+    peers.set(cluster.name, peer);
     table.put(cluster.name, intent);
+    void followRemoval(peer, signal);
     log.info("Cluster is connected", { cluster: cluster.name, clusterId: cluster.id });
   }
 
-  async function remove(name: string): Promise<void> {
-    const peer = peers.get(name);
-    if (peer === undefined) return;
-    waiting.delete(name);
+  function remove(peer: Peer): void {
+    const { name } = peer.cluster;
+    if (peers.get(name) !== peer) return;
     peers.delete(name);
     table.delete(name);
     peer.end.abort();
-    await peer.done;
     log.info("Cluster is no longer connected", { cluster: name });
   }
 
-  async function onConfig(name: string, value: Buffer, run: RunContext): Promise<void> {
-    waiting.delete(name);
+  /** The session forgets the config when it believes that the cluster was removed. */
+  function removeIfBelieved(peer: Peer): void {
+    if (!peer.listed && peer.session.status().config === undefined) remove(peer);
+  }
+
+  /** Never rejects; ends with the signal. */
+  async function followRemoval(peer: Peer, signal: AbortSignal): Promise<void> {
+    for await (const _ of peer.session.states.changes(signal)) removeIfBelieved(peer);
+  }
+
+  function onConfig(name: string, value: Buffer, run: RunContext): void {
     if (name === own.name) return;
     let cluster: ClusterIdentity;
     try {
@@ -113,20 +115,17 @@ export function createPeers(options: PeersOptions): Peers {
       known.listed = true;
       if (known.cluster.id === cluster.id) return;
       log.warn("Cluster id has changed: draining", { cluster: name, clusterId: cluster.id });
-      await remove(name);
+      remove(known);
     }
     add(cluster, run);
   }
 
-  async function onDeleted(name: string): Promise<void> {
+  function onDeleted(name: string): void {
     refused.delete(name);
     const peer = peers.get(name);
     if (peer === undefined) return;
     peer.listed = false;
-    const lastMs = options.lastHeartbeatMs();
-    if (lastMs === undefined) waiting.add(name);
-    else if (clock.monotonicMs() - lastMs <= HEARTBEAT_STALE_MS) await remove(name);
-    else log.warn("Cluster config is gone but its writer is silent: frozen", { cluster: name });
+    removeIfBelieved(peer);
   }
 
   async function watchOnce(run: RunContext): Promise<void> {
@@ -137,15 +136,14 @@ export function createPeers(options: PeersOptions): Peers {
         if (event.kind === "put") {
           const name = event.key.slice(CLUSTER_CONFIG_PREFIX.length);
           listed.add(name);
-          await onConfig(name, event.value, run);
+          onConfig(name, event.value, run);
         } else if (event.kind === "delete") {
-          await onDeleted(event.key.slice(CLUSTER_CONFIG_PREFIX.length));
+          onDeleted(event.key.slice(CLUSTER_CONFIG_PREFIX.length));
         } else if (event.kind === "synced") {
           for (const [name, peer] of peers) peer.listed = listed.has(name);
-          // An etcd without our own config has not been written yet: it lists nobody.
-          if (listed.has(own.name)) table.markSynced();
         }
       }
+      // An etcd without our own config has not been written yet: it lists nobody.
       if (listed.has(own.name)) table.markSynced();
     }
   }
@@ -161,13 +159,6 @@ export function createPeers(options: PeersOptions): Peers {
         log.warn("Watch of cluster configs starts anew", { error });
       }
       if (!(await sleep(clock, backoff.nextMs(), run.signal))) return;
-    }
-  }
-
-  async function settleRemovals(run: RunContext): Promise<void> {
-    while (await sleep(clock, REMOVAL_CHECK_MS, run.signal)) {
-      if (waiting.size === 0 || options.lastHeartbeatMs() === undefined) continue;
-      for (const name of waiting) await remove(name);
     }
   }
 
@@ -188,16 +179,11 @@ export function createPeers(options: PeersOptions): Peers {
           if (!signal.aborted) failed.abort(error);
         },
       };
-      await Promise.all([watchForever(run), settleRemovals(run)]);
+      await watchForever(run);
       await Promise.all([...peers.values()].map(({ done }) => done));
       if (failed.signal.aborted) throw failed.signal.reason;
     },
   };
-}
-
-interface RunContext {
-  readonly signal: AbortSignal;
-  readonly fail: (error: unknown) => void;
 }
 
 /** Throws `conflict` for a cluster that cannot be in one mesh with us. */
@@ -219,7 +205,8 @@ function checkConfig(cluster: ClusterIdentity, own: ClusterIdentity, peers: Iter
     if (other.cluster.id === cluster.id && other.cluster.name !== cluster.name) {
       throw new MeshError(
         "conflict",
-        `Cannot connect cluster "${cluster.name}": cluster "${other.cluster.name}" has its id ${cluster.id}`,
+        `Cannot connect cluster "${cluster.name}": ` +
+          `cluster "${other.cluster.name}" has its id ${cluster.id}`,
       );
     }
   }

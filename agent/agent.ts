@@ -1,0 +1,137 @@
+// The agent without its process: intent, planners and reconcilers put together on the parts it is
+// given. main.ts gives it the real ones, tests give it memory maps.
+import type { Clock } from "../mesh/core/clock.ts";
+import type { Logger } from "../mesh/core/logger.ts";
+import { createReconciler, type Operations, type Reconciler } from "../mesh/core/reconciler.ts";
+import type { Table } from "../mesh/core/table.ts";
+import { runTasks, type Task } from "../mesh/core/tasks.ts";
+import { createClusterSession, type ClusterSession } from "../mesh/kvstore/session.ts";
+import type { ReadableStore } from "../mesh/kvstore/store.ts";
+import type { DatapathMaps } from "../bpf/datapath.ts";
+import { createIpcacheOperations } from "./apply/ipcache-operations.ts";
+import { ipcacheMapFromDatapath, serviceMapsFromDatapath } from "./apply/map-adapters.ts";
+import { createServiceTarget } from "./apply/service-operations.ts";
+import type { AgentConfig } from "./config.ts";
+import { createIpcachePlanner } from "./desired/ipcache.ts";
+import { createRoutePlanner } from "./desired/routes.ts";
+import { createServicePlanner, type ServicePlanner } from "./desired/services.ts";
+import type { Settlement } from "./desired/settlement.ts";
+import { createOwnSession, type OpenSession } from "./intent/cluster-session.ts";
+import type { Intent } from "./intent/intent.ts";
+import { createPeers, type Peers } from "./intent/peers.ts";
+import type { NodeRoute } from "./plan/plan-routes.ts";
+
+export type AgentMaps = Pick<
+  DatapathMaps,
+  "services" | "groups" | "backendSlots" | "backends" | "affinity" | "ipcache"
+>;
+
+export interface AgentParts {
+  readonly config: Pick<AgentConfig, "cluster" | "nodeName" | "overlay">;
+  /** Our own cluster's etcd. */
+  readonly store: ReadableStore;
+  readonly maps: AgentMaps;
+  readonly createRouteOperations: (settlement: Settlement) => Operations<NodeRoute>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** One desired table and how far the node has it. */
+export interface AgentTable {
+  readonly desired: Table<unknown>;
+  readonly settlement: Settlement;
+  readonly reconciler: Reconciler;
+  contested(): number;
+}
+
+export interface Agent {
+  readonly intent: Intent;
+  readonly ownSession: ClusterSession;
+  readonly peers: Peers;
+  readonly services: ServicePlanner;
+  readonly tables: readonly AgentTable[];
+  /** Resolves when the signal aborts; rejects with the first failure that ends the agent. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createAgent(parts: AgentParts): Agent {
+  const { config, store, clock, random, log } = parts;
+  const { cluster, nodeName } = config;
+  const open: OpenSession = ({ cluster: { name, id }, kinds }) =>
+    createClusterSession({
+      cluster: name,
+      expectedId: id,
+      store,
+      kinds,
+      clock,
+      random,
+      log,
+      drainOnConfigRemoval: name !== cluster.name,
+    });
+  const own = createOwnSession(cluster, open);
+  const peers = createPeers({ own: cluster, store, open, clock, random, log });
+  const intent: Intent = { own: own.intent, peers: peers.table };
+
+  const serviceTarget = createServiceTarget(serviceMapsFromDatapath(parts.maps));
+  const services = createServicePlanner({ intent, held: serviceTarget.held, clock });
+  const ipcache = createIpcachePlanner({ intent, nodeName, clock });
+  const routes = createRoutePlanner({
+    intent,
+    nodeName,
+    underlayMtu: config.overlay.underlayMtu,
+    clock,
+  });
+  const ipcacheOperations = createIpcacheOperations({
+    map: ipcacheMapFromDatapath(parts.maps.ipcache),
+    settlement: ipcache.settlement,
+  });
+  const reconcile = <T>(desired: Table<T>, operations: Operations<T>): Reconciler =>
+    createReconciler({ desired, operations, clock, random, log });
+  const tables: readonly AgentTable[] = [
+    { ...services, reconciler: reconcile(services.desired, serviceTarget.operations) },
+    { ...ipcache, reconciler: reconcile(ipcache.desired, ipcacheOperations) },
+    {
+      ...routes,
+      reconciler: reconcile(routes.desired, parts.createRouteOperations(routes.settlement)),
+    },
+  ];
+
+  return {
+    intent,
+    ownSession: own.session,
+    peers,
+    services,
+    tables,
+    run: (signal) =>
+      runTasks(
+        [
+          task("own-session", own.session),
+          task("peers", peers),
+          task("plan-services", services),
+          task("plan-ipcache", ipcache),
+          task("plan-routes", routes),
+          ...tables.flatMap(({ desired, settlement, reconciler }) => [
+            task(`reconcile-${desired.name}`, reconciler),
+            {
+              name: `prune-${desired.name}`,
+              run: (inner: AbortSignal) => pruneWhenSettled({ settlement, reconciler }, inner),
+            },
+          ]),
+        ],
+        signal,
+      ),
+  };
+}
+
+/** A cluster that has settled after the first prune may leave something to prune. */
+async function pruneWhenSettled(
+  table: Pick<AgentTable, "settlement" | "reconciler">,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const _ of table.settlement.changed.changes(signal)) table.reconciler.pruneAgain();
+}
+
+function task(name: string, part: { run(signal: AbortSignal): Promise<void> }): Task {
+  return { name, run: (signal) => part.run(signal) };
+}

@@ -1,0 +1,50 @@
+// The agent's state as Prometheus metrics, read when they are asked for.
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { AgentStatus } from "../../mesh/api/agent-messages.ts";
+
+export interface Metrics {
+  text(): Promise<string>;
+}
+
+export function createMetrics(readStatus: () => Promise<AgentStatus>): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, labelNames: readonly string[] = []): Gauge =>
+    new Gauge({ name: `tombolo_agent_${name}`, help, labelNames, registers: [registry] });
+
+  const ready = gauge("ready", "1 when the node is set up and its own cluster's state applied");
+  const cluster = {
+    ready: gauge("cluster_session_ready", "1 when the cluster's state is in sync", ["cluster"]),
+    usable: gauge("cluster_usable", "1 when new connections may go there", ["cluster"]),
+    rejected: gauge("cluster_records_rejected", "Records refused since the start", ["cluster"]),
+    records: gauge("cluster_records", "Records held of the cluster", ["cluster", "kind"]),
+    reconnections: gauge("cluster_reconnections", "Sessions begun again", ["cluster"]),
+  };
+  const rows = gauge("table_rows", "Rows of a desired table by state", ["table", "state"]);
+  const contested = gauge("table_contested", "Keys that several objects claim", ["table"]);
+
+  return {
+    async text() {
+      const status = await readStatus();
+      ready.set(Number(status.ready));
+      for (const part of Object.values(cluster)) part.reset();
+      for (const peer of status.clusters) {
+        const labels = { cluster: peer.name };
+        cluster.ready.set(labels, Number(peer.session === "ready"));
+        cluster.usable.set(labels, Number(peer.usable));
+        cluster.rejected.set(labels, peer.rejected);
+        cluster.reconnections.set(labels, peer.reconnections);
+        cluster.records.set({ ...labels, kind: "nodes" }, peer.nodes);
+        cluster.records.set({ ...labels, kind: "endpoints" }, peer.endpoints);
+        cluster.records.set({ ...labels, kind: "services" }, peer.services);
+      }
+      for (const table of status.reconcilers) {
+        rows.set({ table: table.name, state: "desired" }, table.desired);
+        rows.set({ table: table.name, state: "applied" }, table.applied);
+        rows.set({ table: table.name, state: "failed" }, table.failed);
+        contested.set({ table: table.name }, table.contested);
+      }
+      return registry.metrics();
+    },
+  };
+}

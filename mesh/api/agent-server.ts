@@ -1,0 +1,41 @@
+// Serves the agent's status API on a unix socket whose file mode is the access control. Thin:
+// what a method answers is decided by the handlers it is given.
+import { chmod, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { AgentMethods } from "./agent-messages.ts";
+import {
+  createGrpcServer,
+  loadServiceDefinition,
+  localServerCredentials,
+  type CallContext,
+  type GrpcServer,
+} from "./grpc.ts";
+
+/** Root only: the API tells what runs in the cluster. */
+const SOCKET_MODE = 0o600;
+
+export async function createAgentServer(options: {
+  readonly socket: string;
+  readonly methods: AgentMethods<CallContext>;
+}): Promise<GrpcServer> {
+  const { socket, methods } = options;
+  // What a killed agent left.
+  await rm(socket, { force: true });
+  const server = await createGrpcServer({
+    definition: loadAgentDefinition(),
+    handlers: {
+      getStatus: (request: never, context) => methods.getStatus(request, context),
+      listServices: (request: never, context) => methods.listServices(request, context),
+      getService: (request: never, context) => methods.getService(request, context),
+    },
+    listen: `unix:${socket}`,
+    credentials: localServerCredentials(),
+  });
+  await chmod(socket, SOCKET_MODE);
+  return server;
+}
+
+export function loadAgentDefinition(): ReturnType<typeof loadServiceDefinition> {
+  const schema = fileURLToPath(new URL("./agent.proto", import.meta.url));
+  return loadServiceDefinition(schema, "tombolo.agent.v1.Agent");
+}
