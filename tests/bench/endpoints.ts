@@ -7,6 +7,9 @@ import type { KeyValue } from "./bare-etcd.ts";
 /** The remote cluster's id: identities start at its share of the number space. */
 export const REMOTE_CLUSTER = { name: "west", id: 2, maxConnectedClusters: 255 } as const;
 
+/** The cluster that is told. */
+export const OWN_CLUSTER = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+
 const PODS_A_NODE = 100;
 const IDENTITIES = 1_000;
 

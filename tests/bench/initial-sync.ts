@@ -5,12 +5,14 @@ import { cacheWatchPrefix, stateWatchPrefix } from "../../mesh/kvstore/keys.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { countKeys, putAll, readPages } from "./bare-etcd.ts";
 import {
+  judge,
   measureRounds,
   type Benchmark,
   type BenchmarkContext,
   type Contestant,
 } from "./benchmark.ts";
-import { endpointEntry, REMOTE_CLUSTER } from "./endpoints.ts";
+import { endpointEntry, OWN_CLUSTER, REMOTE_CLUSTER } from "./endpoints.ts";
+import { createBenchMirror, introduceCluster, openStore } from "./mirror.ts";
 import { startEtcd, type EtcdProcess } from "./etcd-process.ts";
 
 const ENDPOINTS = 100_000;
@@ -19,6 +21,9 @@ const SOURCE_PREFIX = stateWatchPrefix("ip", REMOTE_CLUSTER.name);
 const TARGET_PREFIX = cacheWatchPrefix("ip", REMOTE_CLUSTER.name);
 /** make-mirror writes one key a call: minutes for 100,000 on a slow disk. */
 const SYNC_LIMIT_MS = 600_000;
+const BARE = "bare paged read and batched puts";
+const OURS = "the apiserver's mirror";
+const MAKE_MIRROR = "etcdctl make-mirror";
 
 export const initialSync: Benchmark = {
   name: "initial-sync",
@@ -31,13 +36,16 @@ export const initialSync: Benchmark = {
       const work: Work = { context, source, count };
       const options = { ...context, unit: "ms" } as const;
       const measurements = [
-        ...(await measureRounds([bareLoop(work)], options)),
+        ...(await measureRounds([bareLoop(work), ours(work)], options)),
         // Once: it takes minutes, and what it is compared with differs by far more than its spread.
         ...(await measureRounds([makeMirror(work)], { ...options, rounds: 1 })),
       ];
       return {
         measurements,
-        verdicts: [],
+        verdicts: [
+          judge(measurements, { of: OURS, to: BARE, goal: { kind: "at most", ratio: 1.3 } }),
+          judge(measurements, { of: OURS, to: MAKE_MIRROR, goal: { kind: "at most", ratio: 1 } }),
+        ],
         notes: [`${count} endpoints; etcd without TLS on loopback, a fresh target each time`],
       };
     } finally {
@@ -55,11 +63,12 @@ interface Work {
 async function fill(source: EtcdProcess, count: number): Promise<void> {
   const entries = Array.from({ length: count }, (_, i) => endpointEntry(i));
   await putAll(source.client, entries);
+  await introduceCluster(source, REMOTE_CLUSTER);
 }
 
 function bareLoop(work: Work): Contestant {
   return {
-    name: "bare paged read and batched puts",
+    name: BARE,
     run: () =>
       intoFreshEtcd(work, async (target) => {
         for await (const page of readPages(work.source.client, SOURCE_PREFIX)) {
@@ -73,9 +82,38 @@ function bareLoop(work: Work): Contestant {
   };
 }
 
+/** Everything the apiserver does with a peer: validation, claims, leases, canaries. */
+function ours(work: Work): Contestant {
+  return {
+    name: OURS,
+    run: () =>
+      intoFreshEtcd(work, async (target) => {
+        const end = new AbortController();
+        const ownStore = openStore(target.endpoint);
+        const mirror = createBenchMirror({
+          own: OWN_CLUSTER,
+          peer: REMOTE_CLUSTER.name,
+          ownStore,
+          peerEndpoint: work.source.endpoint,
+        });
+        const running = mirror.run(end.signal);
+        try {
+          await eventually(() => mirror.status().synced, {
+            limitMs: SYNC_LIMIT_MS,
+            what: "the mirror is complete",
+          });
+        } finally {
+          end.abort();
+          await running;
+          ownStore.close();
+        }
+      }),
+  };
+}
+
 function makeMirror(work: Work): Contestant {
   return {
-    name: "etcdctl make-mirror",
+    name: MAKE_MIRROR,
     run: () =>
       intoFreshEtcd(work, async (target) => {
         const child = spawn(

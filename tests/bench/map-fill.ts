@@ -22,14 +22,13 @@ import { createReconciler, type Operations } from "../../mesh/core/reconciler.ts
 import { createTable, type Table } from "../../mesh/core/table.ts";
 import { createBenchDatapath, type BenchDatapath } from "./bench-datapath.ts";
 import { judge, measureRounds, type Benchmark, type Contestant } from "./benchmark.ts";
-import { makeEndpoint, REMOTE_CLUSTER } from "./endpoints.ts";
+import { makeEndpoint, OWN_CLUSTER, REMOTE_CLUSTER } from "./endpoints.ts";
 
 const ENDPOINTS = 100_000;
 const QUICK_ENDPOINTS = 10_000;
 /** Rows a system call in the bare loop; more gained nothing when it was tried. */
 const BARE_BATCH_ROWS = 4_096;
 
-const OWN_CLUSTER = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
 const OWN_NODE: MeshNode = {
   cluster: OWN_CLUSTER.name,
   clusterId: OWN_CLUSTER.id,
