@@ -1,4 +1,8 @@
 // Every command, in the order in which `mesh --help` shows them.
+import { bpfClustersCommand } from "./bpf-clusters.ts";
+import { bpfDropsCommand } from "./bpf-drops.ts";
+import { bpfIpcacheCommand } from "./bpf-ipcache.ts";
+import { bpfServicesCommand } from "./bpf-services.ts";
 import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { disconnectCommand } from "./disconnect.ts";
@@ -23,4 +27,8 @@ export const COMMANDS: readonly Command[] = [
   labPodAdd,
   labPodDelete,
   labDown,
+  bpfServicesCommand,
+  bpfIpcacheCommand,
+  bpfClustersCommand,
+  bpfDropsCommand,
 ];
