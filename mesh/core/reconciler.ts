@@ -84,6 +84,7 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
   const failed = new Map<string, Retry>();
   const lost = new Set<string>();
   let prune: "wanted" | "done" | Retry = "wanted";
+  let pruneRequests = 0;
   let wakeUp = (): void => {};
 
   async function reconcile(keys: Iterable<string>, signal: AbortSignal): Promise<void> {
@@ -159,8 +160,9 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     const earlier = prune === "wanted" ? undefined : prune;
     if (earlier !== undefined && earlier.atMs > clock.monotonicMs()) return;
     try {
+      const requests = pruneRequests;
       await operations.prune(desired, signal);
-      prune = "done";
+      prune = requests === pruneRequests ? "done" : "wanted";
     } catch (cause) {
       if (signal.aborted) return;
       const error = errorFromThrown(cause);
@@ -222,6 +224,8 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
       wakeUp();
     },
     pruneAgain() {
+      // A prune that is under way may have passed what is meant: it is repeated, too.
+      pruneRequests++;
       if (prune === "done") prune = "wanted";
       wakeUp();
     },

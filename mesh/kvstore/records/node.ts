@@ -104,22 +104,30 @@ function addressFromFields(fields: RecordFields): NodeAddress[] {
   return type === undefined ? [] : [{ type, ip }];
 }
 
-/** Primary ones first, IPv4 before IPv6, every one once. */
+/**
+ * The first one of each family, IPv4 before IPv6, then the further ones; every one once. Where
+ * there are only secondary ones, the first of them counts as primary.
+ */
 function podPrefixesFromFields(fields: RecordFields): string[] {
-  const prefixes: Prefix[] = [];
-  for (const family of [4, 6] as const) {
-    const field = `IPv${family}AllocCIDR`;
-    if (fields.has(field)) prefixes.push(familyPrefix(fields, { field, family }));
-  }
-  for (const family of [4, 6] as const) {
-    const list = fields.list(`IPv${family}SecondaryAllocCIDRs`, NODE_MAX_POD_PREFIXES);
-    for (const field of list.keys(NODE_MAX_POD_PREFIXES))
-      prefixes.push(familyPrefix(list, { field, family }));
-  }
-  const texts = new Set(prefixes.map((prefix) => prefix.text));
-  if (texts.size < prefixes.length)
+  const ipv4 = prefixesOfFamily(fields, 4);
+  const ipv6 = prefixesOfFamily(fields, 6);
+  const texts = [...ipv4.slice(0, 1), ...ipv6.slice(0, 1), ...ipv4.slice(1), ...ipv6.slice(1)].map(
+    (prefix) => prefix.text,
+  );
+  if (new Set(texts).size < texts.length)
     throw refusal(fields.subject, "a pod prefix stands there twice, want every one once");
-  return [...texts];
+  return texts;
+}
+
+function prefixesOfFamily(fields: RecordFields, family: 4 | 6): Prefix[] {
+  const primary = `IPv${family}AllocCIDR`;
+  const secondary = fields.list(`IPv${family}SecondaryAllocCIDRs`, NODE_MAX_POD_PREFIXES);
+  return [
+    ...(fields.has(primary) ? [familyPrefix(fields, { field: primary, family })] : []),
+    ...secondary
+      .keys(NODE_MAX_POD_PREFIXES)
+      .map((field) => familyPrefix(secondary, { field, family })),
+  ];
 }
 
 function familyPrefix(fields: RecordFields, source: { field: string; family: 4 | 6 }): Prefix {

@@ -289,6 +289,39 @@ describe("createReconciler()", () => {
     await stop();
   });
 
+  test("pruneAgain() prunes once more, also when it is called in the middle of a prune", async () => {
+    const { table, prunes, clock, reconciler, stop } = start();
+    table.markSynced();
+    await clock.settle();
+    reconciler.pruneAgain();
+    await clock.advance(60_000);
+    expect(prunes).toHaveLength(2);
+    expect(reconciler.status().pruned).toBe(true);
+    await stop();
+
+    let calls = 0;
+    const again = createReconciler<number>({
+      desired: table,
+      operations: {
+        update: () => Promise.resolve(new Map()),
+        delete: () => Promise.resolve(new Map()),
+        prune: () => {
+          if (++calls === 1) again.pruneAgain();
+          return Promise.resolve();
+        },
+      },
+      clock,
+      random: () => 0,
+      log: silentLogger,
+    });
+    const controller = new AbortController();
+    const running = again.run(controller.signal);
+    await clock.advance(60_000);
+    expect(calls).toBe(2);
+    controller.abort();
+    await running;
+  });
+
   test("reapply() writes rows again that the target lost", async () => {
     const { table, target, updates, clock, reconciler, stop } = start();
     table.put("a", 1);

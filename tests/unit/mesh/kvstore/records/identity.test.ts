@@ -98,7 +98,7 @@ describe("parseIdentity()", () => {
         expect(parsed.labels).toContain(OWN.slice(0, -1));
         expect(parseIdentity(name, encodeIdentity(parsed.labels), EAST)).toEqual(parsed);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

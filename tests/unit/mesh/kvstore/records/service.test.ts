@@ -142,7 +142,7 @@ describe("parseService()", () => {
         expect(parsed).toMatchObject({ cluster: "east", clusterId: 1 });
         expect(parseService(name, encodeService(parsed), EAST)).toEqual(parsed);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });
