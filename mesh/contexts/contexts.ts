@@ -55,7 +55,8 @@ export async function deleteContext(home: string, name: string): Promise<void> {
 function parseContext(source: { name: string; text: string; path: string }): MeshContext {
   let fields: Record<string, unknown>;
   try {
-    fields = JSON.parse(source.text) as Record<string, unknown>;
+    // "null" is JSON, too; it lacks the fields like any other wrong value.
+    fields = (JSON.parse(source.text) ?? {}) as Record<string, unknown>;
   } catch (cause) {
     throw new MeshError("invalid_argument", `Cannot parse context file "${source.path}" as JSON`, {
       cause,
