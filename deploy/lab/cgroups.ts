@@ -14,25 +14,6 @@ import { MeshError } from "../../mesh/core/errors.ts";
 const KILL_LIMIT_MS = 15_000;
 const POLL_MS = 10;
 
-/** Where cgroup2 is mounted; throws `unsupported` with what to do. */
-export async function findCgroupRoot(): Promise<string> {
-  const mounts = await readFile("/proc/self/mountinfo", "utf8");
-  const root = parseCgroupMount(mounts);
-  if (root !== undefined) return root;
-  throw new MeshError("unsupported", "Cannot use cgroups: no cgroup2 file system is mounted", {
-    hint: "mount -t cgroup2 none /sys/fs/cgroup/unified",
-  });
-}
-
-/** The first cgroup2 mount point in the text of /proc/PID/mountinfo. */
-export function parseCgroupMount(mountinfo: string): string | undefined {
-  for (const line of mountinfo.split("\n")) {
-    const [before = "", after = ""] = line.split(" - ");
-    if (after.startsWith("cgroup2 ")) return before.split(" ")[4];
-  }
-  return undefined;
-}
-
 export async function createCgroup(path: string): Promise<void> {
   await mkdir(path, { recursive: true });
 }

@@ -2,9 +2,10 @@
 // takes it down to the last file. Each kind of thing has its own file beside this one.
 import { join } from "node:path";
 import type { Clock } from "../../mesh/core/clock.ts";
+import { findCgroup2, mountBpffs } from "../../bpf/mounts.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
-import { mountBpf, unmountBpf } from "./bpf-mount.ts";
-import { createCgroup, findCgroupRoot, removeCgroup } from "./cgroups.ts";
+import { removeBpffs } from "./bpf-mount.ts";
+import { createCgroup, removeCgroup } from "./cgroups.ts";
 import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
 import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
 import { deleteNamespaces, ensureNamespaces, listNamespaces } from "./namespaces.ts";
@@ -33,13 +34,13 @@ export async function bringLabUp(size: LabSize, environment: LabEnvironment): Pr
   const plan = planLab(size, home);
   checkRoot("make");
   await checkPrograms();
-  const cgroupRoot = await findCgroupRoot();
+  const cgroupRoot = findCgroup2();
   const cgroup = join(cgroupRoot, plan.cgroup);
   await checkNameIsOurs(plan, cgroup);
   const step = createStepper(environment);
   await step("namespaces, links, cgroups, keys", async () => {
     await writeLabRecord(plan);
-    await mountBpf(plan.paths.bpf, signal);
+    await mountBpffs(plan.paths.bpf, signal);
     await Promise.all([
       ensureNamespaces(plan, signal),
       writeClusterFiles(plan, { cgroupRoot, nowMs: clock.nowMs() }),
@@ -74,7 +75,7 @@ export async function openLab(
     });
   }
   checkRoot("enter");
-  return { plan: planLab(size, home), cgroupRoot: await findCgroupRoot(), clock };
+  return { plan: planLab(size, home), cgroupRoot: findCgroup2(), clock };
 }
 
 /**
@@ -86,7 +87,7 @@ export async function takeLabDown(name: string, environment: LabEnvironment): Pr
   const paths = labPaths(parseLabName(name), home);
   checkRoot("remove");
   await checkOwner({ name, paths });
-  const cgroupRoot = await findCgroupRoot();
+  const cgroupRoot = findCgroup2();
   const step = createStepper(environment);
   // Processes first: what is dead can neither hold the rest nor make it anew.
   await step("processes", async () => {
@@ -99,7 +100,7 @@ export async function takeLabDown(name: string, environment: LabEnvironment): Pr
     return `removed ${namespaces.length}`;
   });
   await step("pins, mount, files", async () => {
-    await unmountBpf(paths.bpf, signal);
+    await removeBpffs(paths.bpf, signal);
     await removeLabFiles(paths);
     return "removed";
   });

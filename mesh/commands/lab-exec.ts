@@ -1,14 +1,11 @@
 // `mesh lab exec`: runs a command inside a pod or a node of a lab.
 import { findLabPlace, runInLab } from "../../deploy/lab/enter.ts";
 import { openLab } from "../../deploy/lab/lab.ts";
-import { MeshError } from "../core/errors.ts";
+import { usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
-import { DEFAULT_LAB_NAME, parseLabFlags } from "./lab-options.ts";
+import { DEFAULT_LAB_NAME, parseLabArguments } from "./lab-options.ts";
 
-export const labExec: Command = {
-  name: "lab exec",
-  summary: "run a command in a pod or on a node of a lab",
-  usage: `Usage: mesh lab exec [--name NAME] WHERE -- COMMAND [ARGUMENTS]
+const USAGE = `Usage: mesh lab exec [--name NAME] WHERE -- COMMAND [ARGUMENTS]
 
 WHERE is one of
   CLUSTER/NAMESPACE/POD   a pod
@@ -20,31 +17,24 @@ The exit status is the command's.
 
 Example:
   mesh lab exec east/node1 -- ip address
-`,
+`;
+
+export const labExec: Command = {
+  name: "lab exec",
+  summary: "run a command in a pod or on a node of a lab",
+  usage: USAGE,
   async run(args, context) {
     const dashes = args.indexOf("--");
     const argv = dashes < 0 ? [] : args.slice(dashes + 1);
     if (argv.length === 0) {
-      throw new MeshError(
-        "invalid_argument",
-        'Cannot run "mesh lab exec": no command behind "--"',
-        {
-          hint: "for example `mesh lab exec east/node1 -- ip address`",
-        },
-      );
+      throw usageError('Cannot run "mesh lab exec": no command behind "--"', USAGE);
     }
-    const { values, positionals } = parseLabFlags("lab exec", {
-      args: args.slice(0, dashes),
-      options: { name: { type: "string", default: DEFAULT_LAB_NAME } },
-      allowPositionals: true,
+    const { values, positionals } = parseLabArguments(args.slice(0, dashes), {
+      usage: USAGE,
+      flags: { name: { type: "string", default: DEFAULT_LAB_NAME } },
+      words: 1,
     });
-    const [where, ...more] = positionals;
-    if (where === undefined || more.length > 0) {
-      throw new MeshError(
-        "invalid_argument",
-        `Cannot run "mesh lab exec": want one place before "--", got ${positionals.length}`,
-      );
-    }
+    const [where = ""] = positionals;
     const place = await findLabPlace(await openLab(values.name, context), where);
     return runInLab(place, argv);
   },

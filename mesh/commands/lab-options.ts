@@ -1,31 +1,27 @@
 // What the `mesh lab` commands share: reading their flags and saying what was done.
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import type { ParseArgsConfig } from "node:util";
 import type { LabEnvironment } from "../../deploy/lab/lab.ts";
-import { MeshError } from "../core/errors.ts";
 import { styled } from "../terminal.ts";
+import { parseArguments, usageError } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 
 export const DEFAULT_LAB_NAME = "lab";
 
-type Flags = NonNullable<ParseArgsConfig["options"]>;
+type FlagTable = NonNullable<ParseArgsConfig["options"]>;
 
-/** Like util.parseArgs, but a wrong flag is an `invalid_argument` of the project. */
-export function parseLabFlags<T extends Flags>(
-  command: string,
-  config: { args: readonly string[]; options: T; allowPositionals?: boolean },
-): ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>> {
-  try {
-    return parseArgs({
-      args: [...config.args],
-      options: config.options,
-      allowPositionals: config.allowPositionals ?? false,
-    }) as ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>>;
-  } catch (error) {
-    const said = error instanceof Error ? (error.message.split(". ")[0] ?? "") : String(error);
-    throw new MeshError("invalid_argument", `Cannot run "mesh ${command}": ${said}`, {
-      hint: `\`mesh ${command} --help\` shows how to use it`,
-    });
-  }
+/** Throws `invalid_argument` for wrong flags, and unless there are exactly `words` other words. */
+export function parseLabArguments<const Flags extends FlagTable>(
+  args: readonly string[],
+  options: { readonly flags: Flags; readonly usage: string; readonly words?: number },
+) {
+  const parsed = parseArguments(args, options);
+  const { words = 0, usage } = options;
+  if (parsed.positionals.length === words) return parsed;
+  const got = parsed.positionals.length === 0 ? "none" : `"${parsed.positionals.join(" ")}"`;
+  throw usageError(
+    `Cannot understand the arguments: want ${words} besides flags, got ${got}`,
+    usage,
+  );
 }
 
 /** Steps are told on stderr with how long they took. */

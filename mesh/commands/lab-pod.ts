@@ -5,15 +5,12 @@ import type { PodSpec, Workload } from "../../deploy/lab/pods.ts";
 import { MeshError } from "../core/errors.ts";
 import { formatJson, parseOutputFormat } from "../terminal.ts";
 import type { Command } from "./command.ts";
-import { DEFAULT_LAB_NAME, parseLabFlags } from "./lab-options.ts";
+import { DEFAULT_LAB_NAME, parseLabArguments } from "./lab-options.ts";
 
 const DEFAULT_PORT = "8080";
 const DEFAULT_GRACE_SECONDS = "2";
 
-export const labPodAdd: Command = {
-  name: "lab pod add",
-  summary: "start a pod in a lab",
-  usage: `Usage: mesh lab pod add [--name NAME] CLUSTER/NAMESPACE/POD [FLAGS] [-- COMMAND [ARGUMENTS]]
+const ADD_USAGE = `Usage: mesh lab pod add [--name NAME] CLUSTER/NAMESPACE/POD [FLAGS] [-- COMMAND [ARGUMENTS]]
 
 Without a command the pod answers each line (TCP) and datagram (UDP) with its own name.
 
@@ -26,12 +23,17 @@ Without a command the pod answers each line (TCP) and datagram (UDP) with its ow
 
 Example:
   mesh lab pod add east/shop/cart-9 --node node2 --label app=cart
-`,
+`;
+
+export const labPodAdd: Command = {
+  name: "lab pod add",
+  summary: "start a pod in a lab",
+  usage: ADD_USAGE,
   async run(args, context) {
     const dashes = args.indexOf("--");
-    const { values, positionals } = parseLabFlags("lab pod add", {
-      args: dashes < 0 ? args : args.slice(0, dashes),
-      options: {
+    const { values, positionals } = parseLabArguments(dashes < 0 ? args : args.slice(0, dashes), {
+      usage: ADD_USAGE,
+      flags: {
         name: { type: "string", default: DEFAULT_LAB_NAME },
         node: { type: "string", default: "node1" },
         label: { type: "string", multiple: true },
@@ -39,7 +41,7 @@ Example:
         port: { type: "string", default: DEFAULT_PORT },
         output: { type: "string" },
       },
-      allowPositionals: true,
+      words: 1,
     });
     const format = parseOutputFormat(values.output);
     const port = parsePort(values.port);
@@ -66,10 +68,7 @@ Example:
   },
 };
 
-export const labPodDelete: Command = {
-  name: "lab pod delete",
-  summary: "take a pod of a lab away, gracefully",
-  usage: `Usage: mesh lab pod delete [--name NAME] CLUSTER/NAMESPACE/POD [--grace SECONDS]
+const DELETE_USAGE = `Usage: mesh lab pod delete [--name NAME] CLUSTER/NAMESPACE/POD [--grace SECONDS]
 
 Marks the pod not ready, lets it serve for the grace, then ends it.
 
@@ -78,15 +77,20 @@ Marks the pod not ready, lets it serve for the grace, then ends it.
 
 Example:
   mesh lab pod delete east/shop/cart-9
-`,
+`;
+
+export const labPodDelete: Command = {
+  name: "lab pod delete",
+  summary: "take a pod of a lab away, gracefully",
+  usage: DELETE_USAGE,
   async run(args, context) {
-    const { values, positionals } = parseLabFlags("lab pod delete", {
-      args,
-      options: {
+    const { values, positionals } = parseLabArguments(args, {
+      usage: DELETE_USAGE,
+      flags: {
         name: { type: "string", default: DEFAULT_LAB_NAME },
         grace: { type: "string", default: DEFAULT_GRACE_SECONDS },
       },
-      allowPositionals: true,
+      words: 1,
     });
     const pod = parsePodName(positionals);
     const graceMs = parseGrace(values.grace);
@@ -101,7 +105,7 @@ function parsePodName(
   positionals: readonly string[],
 ): Pick<PodSpec, "cluster" | "namespace" | "name"> {
   const [cluster = "", namespace = "", name = "", ...rest] = positionals[0]?.split("/") ?? [];
-  if (positionals.length !== 1 || name === "" || rest.length > 0) {
+  if (name === "" || rest.length > 0) {
     throw new MeshError(
       "invalid_argument",
       `Cannot use ${JSON.stringify(positionals.join(" "))} as pod: want CLUSTER/NAMESPACE/POD`,

@@ -4,12 +4,9 @@ import { isLabWhole, readLabStatus } from "../../deploy/lab/status.ts";
 import type { LabStatus } from "../../deploy/lab/status.ts";
 import { formatJson, formatTable, parseOutputFormat } from "../terminal.ts";
 import type { Command } from "./command.ts";
-import { DEFAULT_LAB_NAME, parseLabFlags } from "./lab-options.ts";
+import { DEFAULT_LAB_NAME, parseLabArguments } from "./lab-options.ts";
 
-export const labStatus: Command = {
-  name: "lab status",
-  summary: "show a lab's clusters, processes and pods",
-  usage: `Usage: mesh lab status [--name NAME] [--output table|json]
+const USAGE = `Usage: mesh lab status [--name NAME] [--output table|json]
 
 Exit status 1 means that something that should run does not; \`mesh lab up\` repairs it.
 
@@ -18,11 +15,16 @@ Exit status 1 means that something that should run does not; \`mesh lab up\` rep
 
 Example:
   mesh lab status --output json
-`,
+`;
+
+export const labStatus: Command = {
+  name: "lab status",
+  summary: "show a lab's clusters, processes and pods",
+  usage: USAGE,
   async run(args, context) {
-    const { values } = parseLabFlags("lab status", {
-      args,
-      options: {
+    const { values } = parseLabArguments(args, {
+      usage: USAGE,
+      flags: {
         name: { type: "string", default: DEFAULT_LAB_NAME },
         output: { type: "string" },
       },

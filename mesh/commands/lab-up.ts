@@ -2,12 +2,9 @@
 import { bringLabUp } from "../../deploy/lab/lab.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { Command } from "./command.ts";
-import { DEFAULT_LAB_NAME, labEnvironment, parseLabFlags } from "./lab-options.ts";
+import { DEFAULT_LAB_NAME, labEnvironment, parseLabArguments } from "./lab-options.ts";
 
-export const labUp: Command = {
-  name: "lab up",
-  summary: "make a mesh of network namespaces on this machine, or repair it",
-  usage: `Usage: mesh lab up [--name NAME] [--clusters A,B,…] [--nodes N]
+const USAGE = `Usage: mesh lab up [--name NAME] [--clusters A,B,…] [--nodes N]
 
 Makes clusters from real parts: network namespaces as nodes, etcd, apiservers, agents, eBPF.
 Nothing is made outside the lab's own namespaces. Running it again starts what has died.
@@ -20,11 +17,16 @@ Example:
   mesh lab up
   mesh connect east west
   mesh lab status
-`,
+`;
+
+export const labUp: Command = {
+  name: "lab up",
+  summary: "make a mesh of network namespaces on this machine, or repair it",
+  usage: USAGE,
   async run(args, context) {
-    const { values } = parseLabFlags("lab up", {
-      args,
-      options: {
+    const { values } = parseLabArguments(args, {
+      usage: USAGE,
+      flags: {
         name: { type: "string", default: DEFAULT_LAB_NAME },
         clusters: { type: "string", default: "east,west" },
         nodes: { type: "string", default: "2" },

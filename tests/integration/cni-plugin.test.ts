@@ -1,5 +1,6 @@
 // The CNI plugin as container runtimes call it: an executable, real namespaces, a real datapath.
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { eventually } from "../fakes/eventually.ts";
 import { createCniTestNode, MTU, ROUTERS, type CniTestNode } from "./cni-node.ts";
 
 const LIMIT_MS = 120_000;
@@ -169,8 +170,10 @@ describe("tombolo-cni", () => {
         names.map(async (containerId, i) =>
           node.call(
             { command: "ADD", containerId, netns: netns.get(containerId) ?? "" },
-            // Each tenth is killed while it runs; when is left to chance.
-            i % 10 === 0 ? (pid) => setImmediate(() => process.kill(pid, "SIGKILL")) : undefined,
+            // Each tenth is killed in the middle of the others.
+            i % 10 === 0
+              ? (pid) => void killOnce(pid, () => node.takenAddresses().length > i)
+              : undefined,
           ),
         ),
       );
@@ -203,6 +206,16 @@ describe("tombolo-cni", () => {
     await node.call({ command: "DEL", containerId: "last" });
   });
 });
+
+/** Kills the process as soon as the condition holds, unless it has ended by then. */
+async function killOnce(pid: number, condition: () => boolean): Promise<void> {
+  await eventually(condition, { limitMs: LIMIT_MS });
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
 
 /** One TCP connection to a closed port: a refusal has travelled there and back. */
 async function expectReachable(netns: string, address: string): Promise<void> {
