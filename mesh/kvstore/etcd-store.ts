@@ -5,7 +5,7 @@ import { isMeshError, MeshError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { createEtcdConnection, type EtcdConnection } from "./etcd-connection.ts";
 import { entryFromKeyValue, listPages, rangeEndOfPrefix, refusedForSize } from "./etcd-list.ts";
-import type { ResponseHeader } from "./etcd-pin.ts";
+import { EtcdWitness, type ResponseHeader } from "./etcd-pin.ts";
 import { watchTimeline } from "./etcd-watch.ts";
 import { createLeases, LEASE_TTL_SECONDS, type Leases } from "./leases.ts";
 import { watchTargetFrom, type StoreOperation, type WritableStore } from "./store.ts";
@@ -43,7 +43,8 @@ export function createEtcdStore(options: EtcdStoreOptions): EtcdStore {
   const { clock, random, log } = options;
   const lifetime = new AbortController();
   const connection = createEtcdConnection({ ...options, serverName: options.serverName });
-  const stream = createWatchStream({ connection });
+  const witness = new EtcdWitness();
+  const stream = createWatchStream({ connection, witness });
   const leases = createLeases({
     connection,
     clock,
@@ -104,7 +105,7 @@ export function createEtcdStore(options: EtcdStoreOptions): EtcdStore {
     },
     watch: (target, signal) =>
       watchTimeline(
-        { connection, stream, target: watchTargetFrom(target), clock, random, log },
+        { connection, stream, witness, target: watchTargetFrom(target), clock, random, log },
         scoped(signal),
       ),
     commit(operations, signal) {

@@ -11,7 +11,7 @@ import { isMeshError, MeshError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { EtcdConnection } from "./etcd-connection.ts";
 import { listPages, refusedForSize, type ListPage } from "./etcd-list.ts";
-import { advancePin, type EtcdPin } from "./etcd-pin.ts";
+import { advancePin, type EtcdPin, type EtcdWitness } from "./etcd-pin.ts";
 import type { StoreEntry, WatchEvent, WatchTarget } from "./store.ts";
 import type { RawEvent, WatchStream } from "./watch-stream.ts";
 
@@ -24,6 +24,7 @@ const DELETE_BATCH = 1_000;
 export interface TimelineOptions {
   readonly connection: EtcdConnection;
   readonly stream: WatchStream;
+  readonly witness: EtcdWitness;
   readonly target: WatchTarget;
   readonly clock: Clock;
   readonly random: () => number;
@@ -79,6 +80,8 @@ class Timeline {
   /** Every key the reader has been told of, with its revision. */
   #known = new Map<string, bigint>();
   #pin: EtcdPin | undefined;
+  /** The witness's epoch at the first contact. */
+  #epoch: number | undefined;
   /** Where to watch from; undefined when a list comes first. */
   #resumeFrom: bigint | undefined;
   #synced = false;
@@ -94,11 +97,12 @@ class Timeline {
 
   /** Ends when the watch has to be opened again. */
   async *run(signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
+    this.#epoch ??= this.#options.witness.epoch;
     if (this.#resumeFrom === undefined) yield* this.#list(signal);
     const startRevision = this.#resumeFrom;
     if (startRevision === undefined) return;
-    const { target, stream } = this.#options;
-    const signals = stream.subscribe({ target, startRevision }, signal);
+    const { target, stream, witness } = this.#options;
+    const signals = stream.subscribe({ target, startRevision, epoch: this.#epoch }, signal);
     for (;;) {
       const next = await signals.next();
       if (next.done) {
@@ -106,6 +110,7 @@ class Timeline {
         return;
       }
       const item = next.value;
+      witness.saw(item.pin);
       if (item.kind !== "events") {
         this.#pin = advancePin(this.#pin, item.pin);
         if (item.kind === "progress") this.#resumeFrom = item.pin.revision + 1n;
@@ -116,7 +121,10 @@ class Timeline {
         const last = item.events.at(-1);
         // The same revision again, because it may go on in the next response; what has been
         // delivered of it is known and is left out.
-        if (last !== undefined) this.#resumeFrom = last.revision;
+        if (last !== undefined) {
+          this.#resumeFrom = last.revision;
+          if (!last.deleted) witness.sawWrite(last.key, last.revision);
+        }
         yield batch;
       }
     }
@@ -146,6 +154,7 @@ class Timeline {
     this.#pin = pin;
     this.#known = seen;
     this.#resumeFrom = pin.revision + 1n;
+    this.#options.witness.saw(pin);
     yield* vanished(before, seen, pin.revision);
     if (!this.#synced) {
       this.#synced = true;
@@ -166,6 +175,7 @@ class Timeline {
         continue;
       }
       seen.set(entry.key, entry.revision);
+      this.#options.witness.sawWrite(entry.key, entry.revision);
       if (before.get(entry.key) !== entry.revision) events.push(putFromEntry(entry));
     }
     return events;

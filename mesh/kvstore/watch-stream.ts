@@ -15,7 +15,7 @@ import { isMeshError, MeshError } from "../core/errors.ts";
 import { meshErrorFromCancelReason, meshErrorFromGrpc } from "./errors.ts";
 import type { EtcdConnection, EtcdStream } from "./etcd-connection.ts";
 import { rangeEndOfPrefix } from "./etcd-list.ts";
-import { pinFromHeader, type EtcdPin, type ResponseHeader } from "./etcd-pin.ts";
+import { pinFromHeader, type EtcdPin, type EtcdWitness, type ResponseHeader } from "./etcd-pin.ts";
 import { HEARTBEAT_KEY } from "./keys.ts";
 import type { WatchTarget } from "./store.ts";
 
@@ -45,8 +45,9 @@ export type WatchSignal =
 export type WatchEnd = "compacted" | "lagging" | "aborted";
 
 export interface WatchStream {
+  /** Rejects with `cluster_changed` if the witness's epoch is not the given one any more. */
   subscribe(
-    options: { target: WatchTarget; startRevision: bigint },
+    options: { target: WatchTarget; startRevision: bigint; epoch: number },
     signal: AbortSignal,
   ): AsyncGenerator<WatchSignal, WatchEnd>;
   /** Ends the stream; its watches reject with `unavailable` and are opened again by their readers. */
@@ -74,8 +75,11 @@ interface OpenStream {
   nextId: number;
 }
 
-export function createWatchStream(options: { connection: EtcdConnection }): WatchStream {
-  const { connection } = options;
+export function createWatchStream(options: {
+  connection: EtcdConnection;
+  witness: EtcdWitness;
+}): WatchStream {
+  const { connection, witness } = options;
   const lifetime = new AbortController();
   const budget = { bytes: 0 };
   let opening: Promise<OpenStream> | undefined;
@@ -91,7 +95,7 @@ export function createWatchStream(options: { connection: EtcdConnection }): Watc
   }
 
   async function openStream(): Promise<OpenStream> {
-    await probe(connection, lifetime.signal);
+    await recognise(options, lifetime.signal);
     const stream = await connection.openStream<IWatchRequest, WatchResponse>(
       { service: "Watch", method: "watch" },
       lifetime.signal,
@@ -123,9 +127,14 @@ export function createWatchStream(options: { connection: EtcdConnection }): Watc
   }
 
   return {
-    async *subscribe({ target, startRevision }, signal) {
+    async *subscribe({ target, startRevision, epoch }, signal) {
       if (signal.aborted) return "aborted";
       const opened = await open();
+      if (witness.epoch !== epoch)
+        throw new MeshError(
+          "cluster_changed",
+          `Cannot go on watching "${target.prefix}": another etcd answers, or one that lost writes`,
+        );
       const id = String(opened.nextId++);
       const subscription = new Subscription(target.prefix, budget);
       opened.subscriptions.set(id, subscription);
@@ -159,24 +168,62 @@ export function createWatchStream(options: { connection: EtcdConnection }): Watc
 }
 
 /**
- * A linearizable read through the same endpoint: after it, the member has everything that any
- * member has shown us, so a revision that seems to go back really does.
+ * Asks for the last write that we know of, at its revision. The read is linearizable: after it
+ * the member has everything that any member has shown us, so a revision that seems to go back
+ * really does. What it finds out is in the witness's epoch; it rejects only when etcd does not
+ * answer.
  */
-async function probe(connection: EtcdConnection, signal: AbortSignal): Promise<void> {
+async function recognise(
+  options: { connection: EtcdConnection; witness: EtcdWitness },
+  signal: AbortSignal,
+): Promise<void> {
+  const { witness } = options;
+  const { write, epoch } = witness;
   try {
-    await connection.call(
+    const { pin, found } = await probe(options.connection, { write, signal });
+    witness.recognise(pin);
+    if (write !== undefined && found !== undefined && found !== write.revision)
+      witness.changed(pin);
+  } catch (error) {
+    // An etcd that has not come as far as the write that we ask for.
+    if (isMeshError(error, "cluster_changed")) {
+      if (witness.epoch === epoch) witness.changed(undefined);
+      return;
+    }
+    // The answer itself is not needed; an etcd that refuses to give it has answered.
+    if (!isMeshError(error, "permission_denied")) throw error;
+  }
+}
+
+/** `found`: the revision of the write as etcd has it, 0 if it has none, undefined if forgotten. */
+async function probe(
+  connection: EtcdConnection,
+  options: { write: { key: string; revision: bigint } | undefined; signal: AbortSignal },
+): Promise<{ pin: EtcdPin; found: bigint | undefined }> {
+  const { write, signal } = options;
+  try {
+    const response = await connection.call<{
+      header: ResponseHeader;
+      kvs: readonly { mod_revision: string }[];
+    }>(
       {
         service: "KV",
         method: "range",
-        request: { key: Buffer.from(HEARTBEAT_KEY), keys_only: true },
+        request: {
+          key: Buffer.from(write?.key ?? HEARTBEAT_KEY),
+          revision: (write?.revision ?? 0n).toString(),
+          keys_only: true,
+        },
         timeoutMs: PROBE_TIMEOUT_MS,
         doing: "reach etcd",
       },
       signal,
     );
+    const found = write === undefined ? undefined : BigInt(response.kvs[0]?.mod_revision ?? 0);
+    return { pin: pinFromHeader(response.header), found };
   } catch (error) {
-    // The answer itself is not needed; an etcd that refuses to give it has answered.
-    if (!isMeshError(error, "permission_denied")) throw error;
+    if (write === undefined || !isMeshError(error, "compacted")) throw error;
+    return probe(connection, { write: undefined, signal });
   }
 }
 
