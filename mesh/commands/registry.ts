@@ -5,6 +5,7 @@ import { bpfIpcacheCommand } from "./bpf-ipcache.ts";
 import { bpfServicesCommand } from "./bpf-services.ts";
 import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
+import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
 import { inviteCommand } from "./invite.ts";
 import { joinCommand } from "./join.ts";
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   inviteCommand,
   joinCommand,
   statusCommand,
+  contextListCommand,
   labUp,
   labStatus,
   labExec,
