@@ -31,6 +31,17 @@ const linkInfo = koffi.struct({
   attach_type: "uint32_t",
 });
 
+/** The head of struct bpf_map_create_opts. */
+const mapCreateOptions = koffi.struct({
+  sz: "size_t",
+  btf_fd: "uint32_t",
+  btf_key_type_id: "uint32_t",
+  btf_value_type_id: "uint32_t",
+  btf_vmlinux_value_type_id: "uint32_t",
+  inner_map_fd: "uint32_t",
+  map_flags: "uint32_t",
+});
+
 const tcHook = koffi.struct({
   sz: "size_t",
   ifindex: "int",
@@ -67,6 +78,7 @@ const testRunOptions = koffi.struct({
 
 export const SIZE_OF = {
   mapInfo: koffi.sizeof(mapInfo),
+  mapCreateOptions: koffi.sizeof(mapCreateOptions),
   linkInfo: koffi.sizeof(linkInfo),
   tcHook: koffi.sizeof(tcHook),
   tcOptions: koffi.sizeof(tcOptions),
@@ -177,10 +189,15 @@ export const mapCreate: (
   keySize: number,
   valueSize: number,
   maxEntries: number,
-  options: null,
-) => number = library.func(
-  "int bpf_map_create(int type, const char *name, uint32_t key_size, uint32_t value_size, uint32_t max_entries, const void *opts)",
-);
+  options: { readonly sz: number; readonly map_flags: number },
+) => number = library.func("bpf_map_create", "int", [
+  "int",
+  "str",
+  "uint32_t",
+  "uint32_t",
+  "uint32_t",
+  koffi.pointer(mapCreateOptions),
+]);
 export const possibleCpus: () => number = library.func("int libbpf_num_possible_cpus()");
 
 export const objectPin: (fd: number, path: string) => number = library.func(

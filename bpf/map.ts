@@ -5,7 +5,7 @@ import { MeshError } from "../mesh/core/errors.ts";
 import { createMemory, type MapSpec, type Memory } from "./codec.ts";
 import { checkResult, ENOTSUPP, errorFromResult, isErrno } from "./errno.ts";
 import * as libbpf from "./libbpf.ts";
-import { checkMapFd, openPin } from "./pin.ts";
+import { checkMapFd, MAP_TYPE_NUMBER, openPin } from "./pin.ts";
 
 export interface BpfMap<K, V> extends Disposable {
   readonly name: string;
@@ -41,8 +41,18 @@ export function openPinnedMap<K, V>(path: string, spec: MapSpec<K, V>): BpfMap<K
   }
 }
 
+/** A map of its own, in no object and with no pin: it ends when it is closed. */
+export function createMap<K, V>(spec: MapSpec<K, V>, maxEntries: number): BpfMap<K, V> {
+  const options = { sz: libbpf.SIZE_OF.mapCreateOptions, map_flags: spec.flags };
+  const type = MAP_TYPE_NUMBER[spec.type];
+  const { key, value } = spec;
+  const fd = libbpf.mapCreate(type, spec.name, key.size, value.size, maxEntries, options);
+  checkResult(`Cannot create map "${spec.name}"`, fd);
+  return mapFromFd(fd, spec);
+}
+
 /** Takes the file descriptor over. */
-export function mapFromFd<K, V>(fd: number, spec: MapSpec<K, V>): BpfMap<K, V> {
+function mapFromFd<K, V>(fd: number, spec: MapSpec<K, V>): BpfMap<K, V> {
   const { maxEntries } = checkMapFd(fd, spec);
   return new KernelMap(fd, { spec, maxEntries });
 }

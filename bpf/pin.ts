@@ -9,7 +9,7 @@ import * as libbpf from "./libbpf.ts";
 const NEXT_SUFFIX = "_next";
 
 /** enum bpf_map_type by the names that specs use. */
-const MAP_TYPE_NUMBER: Record<AnyMapSpec["type"], number> = {
+export const MAP_TYPE_NUMBER: Record<AnyMapSpec["type"], number> = {
   hash: 1,
   array: 2,
   percpu_array: 6,
