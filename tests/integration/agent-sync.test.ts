@@ -1,0 +1,263 @@
+// The agent on a real etcd: what it makes of the maps, and what it does not do to them when etcd
+// or the agent itself is killed, wiped, compacted, or a cluster leaves.
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { systemClock } from "../../mesh/core/clock.ts";
+import { silentLogger } from "../../mesh/core/logger.ts";
+import { createEtcdStore, type EtcdStore } from "../../mesh/kvstore/etcd-store.ts";
+import type { StoreOperation } from "../../mesh/kvstore/store.ts";
+import type { AgentMaps } from "../../agent/agent.ts";
+import {
+  deletionOf,
+  EAST,
+  localService,
+  localServicePut,
+  ownClusterPuts,
+  peerClusterPuts,
+  peerServicePut,
+  testEndpoint,
+  testNode,
+  testService,
+  WEST,
+} from "../fakes/agent-cluster.ts";
+import {
+  countWrites,
+  createMemoryMaps,
+  readFrontends,
+  readIpcache,
+  startAgent,
+  type RunningAgent,
+} from "../fakes/agent-node.ts";
+import { startTestEtcd, type TestEtcd } from "../fakes/etcd.ts";
+import { eventually } from "../fakes/eventually.ts";
+
+const CART = testService(EAST, {
+  frontends: { "10.96.0.1": ["http/80"], "fd00:96::1": ["http/80"] },
+  backends: { "10.1.1.5": ["http/8080"] },
+});
+const WEST_CART = testService(WEST, {
+  frontends: { "10.97.0.1": ["http/8000"] },
+  backends: { "10.2.1.5": ["http/9090"], "10.2.1.6": ["http/9090"], "fd00:2:1::5": ["http/9090"] },
+});
+
+const OWN = ownClusterPuts({
+  cluster: EAST,
+  nodes: [
+    testNode(EAST, {
+      name: "east-1",
+      addresses: ["172.16.1.1"],
+      podPrefixes: ["10.1.1.0/24", "fd00:1:1::/64"],
+    }),
+    testNode(EAST, { name: "east-2", addresses: ["172.16.1.2"], podPrefixes: ["10.1.2.0/24"] }),
+  ],
+  endpoints: [
+    testEndpoint(EAST, { ip: "10.1.1.5", hostIp: "172.16.1.1" }),
+    testEndpoint(EAST, { ip: "10.1.2.5", hostIp: "172.16.1.2" }),
+  ],
+  localServices: [localService(CART)],
+});
+const PEER = peerClusterPuts({
+  cluster: WEST,
+  nodes: [
+    testNode(WEST, { name: "west-1", addresses: ["172.16.2.1"], podPrefixes: ["10.2.1.0/24"] }),
+  ],
+  endpoints: [testEndpoint(WEST, { ip: "10.2.1.5", hostIp: "172.16.2.1" })],
+  services: [WEST_CART],
+});
+
+const BOTH = {
+  "10.96.0.1:80/TCP": ["0/1 1: 10.1.1.5:8080", "0/2 2: 10.2.1.5:9090 10.2.1.6:9090"],
+  "[fd00:96::1]:80/TCP": ["0/1 2: fd00:2:1::5:9090"],
+};
+const EAST_ONLY = {
+  "10.96.0.1:80/TCP": ["0/1 1: 10.1.1.5:8080"],
+  "[fd00:96::1]:80/TCP": [],
+};
+
+const never = new AbortController().signal;
+
+describe("agent on etcd", () => {
+  let etcd: TestEtcd;
+  let writer: EtcdStore;
+  let maps: AgentMaps;
+  const stores: EtcdStore[] = [];
+  const agents: RunningAgent[] = [];
+
+  const openStore = (): EtcdStore => {
+    const store = createEtcdStore({
+      endpoints: [etcd.endpoint],
+      tls: undefined,
+      clock: systemClock,
+      random: Math.random,
+      log: silentLogger,
+    });
+    stores.push(store);
+    return store;
+  };
+  const write = (operations: readonly StoreOperation[]): Promise<bigint> =>
+    writer.commit(operations, never);
+  const start = (): RunningAgent => {
+    const agent = startAgent({ cluster: EAST, nodeName: "east-1", store: openStore(), maps });
+    agents.push(agent);
+    return agent;
+  };
+  const frontendsBecome = (wanted: object): Promise<unknown> =>
+    eventually(() => JSON.stringify(readFrontends(maps)) === JSON.stringify(wanted), {
+      what: `frontends are ${JSON.stringify(wanted)}, not ${JSON.stringify(readFrontends(maps))}`,
+    });
+
+  beforeEach(async () => {
+    etcd = await startTestEtcd();
+    writer = openStore();
+    maps = createMemoryMaps();
+  });
+  afterEach(async () => {
+    await Promise.all(agents.splice(0).map((agent) => agent.stop()));
+    for (const store of stores.splice(0)) store.close();
+    await etcd.close();
+  });
+
+  test("fills services, ipcache and routes from its own cluster and a peer's copy", async () => {
+    await write([...OWN, ...PEER]);
+    const { routes } = start();
+    await frontendsBecome(BOTH);
+    await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+    expect(readIpcache(maps)).toEqual({
+      "10.1.1.1/32": "1@",
+      "10.1.1.5/32": "65836@",
+      "10.1.2.0/24": "3@172.16.1.2",
+      "10.1.2.1/32": "6@172.16.1.2",
+      "10.1.2.5/32": "65836@172.16.1.2",
+      "10.2.1.0/24": "3@172.16.2.1",
+      "10.2.1.1/32": "6@172.16.2.1",
+      "10.2.1.5/32": "131372@172.16.2.1",
+      "172.16.1.1/32": "1@",
+      "172.16.1.2/32": "6@",
+      "172.16.2.1/32": "6@",
+      "fd00:1:1::1/128": "1@",
+    });
+    await eventually(() => routes.size === 4);
+    expect(routes.get("10.2.1.0/24")).toEqual({
+      kind: "overlay",
+      prefix: "10.2.1.0/24",
+      mtu: 1450,
+      source: "10.1.1.1",
+    });
+    expect(routes.get("10.1.1.0/24")).toEqual({ kind: "unreachable", prefix: "10.1.1.0/24" });
+  });
+
+  test("follows a change of one service in a peer", async () => {
+    await write([...OWN, ...PEER]);
+    start();
+    await frontendsBecome(BOTH);
+    await write([peerServicePut({ ...WEST_CART, backends: new Map() })]);
+    await frontendsBecome(EAST_ONLY);
+    await write([localServicePut(localService({ ...CART, backends: new Map() }))]);
+    await frontendsBecome({ "10.96.0.1:80/TCP": [], "[fd00:96::1]:80/TCP": [] });
+  });
+
+  test("drains a cluster whose config is deleted, and takes it back", async () => {
+    await write([...OWN, ...PEER]);
+    start();
+    await frontendsBecome(BOTH);
+    const config = PEER[0];
+    if (config === undefined) throw new Error("no config");
+    await write([deletionOf(config)]);
+    await frontendsBecome(EAST_ONLY);
+    await eventually(() => readIpcache(maps)["10.2.1.5/32"] === undefined);
+    await write(PEER);
+    await frontendsBecome(BOTH);
+  });
+
+  test("a second agent on the maps of a killed one writes nothing that is right", async () => {
+    await write([...OWN, ...PEER]);
+    const first = start();
+    await frontendsBecome(BOTH);
+    await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+    await first.stop();
+    const before = countWrites(maps);
+    const second = start();
+    await eventually(() => second.agent.tables.every(({ desired }) => desired.synced));
+    await eventually(() =>
+      second.agent.tables.every(({ reconciler }) => reconciler.status().pruned),
+    );
+    expect(countWrites(maps)).toBe(before);
+    expect(readFrontends(maps)).toEqual(BOTH);
+  });
+
+  test("keeps a peer's backends from the maps until that peer has synced again", async () => {
+    await write([...OWN, ...PEER]);
+    const first = start();
+    await frontendsBecome(BOTH);
+    await first.stop();
+    const canaries = PEER.filter(({ key }) => key.startsWith("cilium/synced/"));
+    await write(canaries.map(deletionOf));
+    const before = countWrites(maps);
+    const second = start();
+    await eventually(() => second.agent.intent.own.services.synced);
+    await eventually(() => second.agent.services.settlement.mayPrune(EAST.id));
+    expect(readFrontends(maps)).toEqual(BOTH);
+    expect(countWrites(maps)).toBe(before);
+    // While that peer is silent, our own changes are applied.
+    const more = new Map([...CART.backends, ["10.1.1.6", CART.backends.get("10.1.1.5")]]);
+    await write([localServicePut(localService({ ...CART, backends: more as never }))]);
+    await frontendsBecome({
+      ...BOTH,
+      "10.96.0.1:80/TCP": [
+        "0/2 1: 10.1.1.5:8080 10.1.1.6:8080",
+        "0/2 2: 10.2.1.5:9090 10.2.1.6:9090",
+      ],
+    });
+    await write([peerServicePut({ ...WEST_CART, backends: new Map() }), ...canaries]);
+    await frontendsBecome({
+      ...EAST_ONLY,
+      "10.96.0.1:80/TCP": ["0/2 1: 10.1.1.5:8080 10.1.1.6:8080"],
+    });
+  });
+
+  test("changes nothing while etcd is dead, and goes on when it is back", async () => {
+    await write([...OWN, ...PEER]);
+    start();
+    await frontendsBecome(BOTH);
+    await etcd.kill();
+    await eventually(() => agents[0]?.agent.ownSession.status().state.kind !== "ready");
+    expect(readFrontends(maps)).toEqual(BOTH);
+    await etcd.restart();
+    await write([peerServicePut({ ...WEST_CART, backends: new Map() })]);
+    await frontendsBecome(EAST_ONLY);
+  }, 90_000);
+
+  test("takes a compacted etcd for what it is", async () => {
+    await write([...OWN, ...PEER]);
+    start();
+    await frontendsBecome(BOTH);
+    await etcd.kill();
+    await etcd.restart();
+    await write([peerServicePut({ ...WEST_CART, backends: new Map() })]);
+    await etcd.compact();
+    await frontendsBecome(EAST_ONLY);
+  }, 90_000);
+
+  test("takes an emptied etcd for no deletion, and believes it once it is written again", async () => {
+    await write([...OWN, ...PEER]);
+    const { agent } = start();
+    await frontendsBecome(BOTH);
+    writer.close();
+    await etcd.wipe();
+    writer = openStore();
+    await eventually(() => agent.ownSession.status().state.kind !== "ready");
+    expect(readFrontends(maps)).toEqual(BOTH);
+    // Our own cluster is written again; the peer is not, as when it cannot be reached.
+    await write(OWN);
+    await eventually(() => agent.ownSession.status().state.kind === "ready");
+    expect(readFrontends(maps)).toEqual(BOTH);
+    await eventually(() => agent.peers.status()[0]?.listed === false);
+    expect(readFrontends(maps)).toEqual(BOTH);
+    await write(
+      peerClusterPuts({
+        cluster: WEST,
+        services: [{ ...WEST_CART, backends: new Map() }],
+      }),
+    );
+    await frontendsBecome(EAST_ONLY);
+  }, 90_000);
+});
