@@ -112,10 +112,13 @@ export async function rememberPeerFiles(root: string, peer: string): Promise<() 
   };
 }
 
-/** See `ClusterAccess.lock`. The file holds the pid of its owner; a dead owner's lock is void. */
+/**
+ * See `ClusterAccess.lock`. The file holds pid and start time of its owner; a dead owner's lock is
+ * void, also when another process has got its pid since (in a container, the very next one does).
+ */
 export async function lockConnections(root: string): Promise<() => Promise<void>> {
   const path = join(root, ".connect.lock");
-  const self = await readlink("/proc/self");
+  const self = (await processIdentity(await readlink("/proc/self"))) ?? "";
   for (const attempt of [1, 2]) {
     try {
       const file = await open(path, "wx", SECRET_FILE_MODE);
@@ -129,10 +132,10 @@ export async function lockConnections(root: string): Promise<() => Promise<void>
         });
       }
       const owner = (await readIfThere(path))?.toString("utf8") ?? "";
-      if (attempt === 2 || (owner !== "" && (await isAlive(owner)))) {
+      if (attempt === 2 || (await isAlive(owner))) {
         throw new MeshError(
           "conflict",
-          `Cannot change the connections of "${root}": process ${owner} is at it`,
+          `Cannot change the connections of "${root}": process ${owner.split(" ")[0]} is at it`,
           { hint: "wait until it has ended, then try again" },
         );
       }
@@ -227,7 +230,15 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
-async function isAlive(pid: string): Promise<boolean> {
-  if (!/^\d+$/.test(pid)) return false;
-  return (await filterExisting([`/proc/${pid}`])).length > 0;
+async function isAlive(owner: string): Promise<boolean> {
+  const [pid = ""] = owner.split(" ");
+  return /^\d+$/.test(pid) && (await processIdentity(pid)) === owner;
+}
+
+/** "PID STARTTIME" of a process that runs: field 22 of its stat, the 20th behind the name. */
+async function processIdentity(pid: string): Promise<string | undefined> {
+  const text = (await readIfThere(`/proc/${pid}/stat`))?.toString("latin1");
+  // The name before ")" may hold anything, blanks and brackets too.
+  const startTime = text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  return startTime === undefined ? undefined : `${pid} ${startTime}`;
 }

@@ -128,7 +128,7 @@ async function propose(
 function refuseExpired({ expiresAtMs }: Invite, nowMs: number): void {
   if (nowMs < expiresAtMs) return;
   throw new MeshError(
-    "deadline_exceeded",
+    "permission_denied",
     `Cannot join: the invitation expired at ${new Date(expiresAtMs).toISOString()}`,
     { hint: "ask for a new one: `mesh invite` in the other cluster" },
   );

@@ -199,7 +199,7 @@ function credentialOf(token: InviteToken): CredentialMessage {
 function refuseExpired({ expiresAtMs }: InviteToken, nowMs: number): void {
   if (nowMs < expiresAtMs) return;
   throw new MeshError(
-    "deadline_exceeded",
+    "permission_denied",
     `Cannot use the token: it expired at ${formatDate(expiresAtMs)}; it is now ${formatDate(nowMs)}`,
     { hint: "ask for a new one: `mesh invite` in the other cluster" },
   );
