@@ -1,0 +1,133 @@
+// The apiserver's state as its status API tells it, and what of it makes the apiserver ready.
+// Pure: gathers from the parts' own answers and changes nothing.
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
+import type { ExporterStatus } from "../export/exporter.ts";
+import type { IdentityAllocator } from "../identity/allocator.ts";
+import type { PeerStatus } from "../mirror/peer-status.ts";
+import { SOURCE_KINDS, type Source } from "../source/objects.ts";
+import type { ManifestSourceStatus } from "../source/manifests/directory.ts";
+
+/** The parts that are asked; each answers from memory. */
+export interface StatusParts {
+  readonly version: string;
+  readonly cluster: ClusterIdentity;
+  readonly etcd: () => EtcdStatus;
+  readonly manifests: { readonly directory: string; status(): ManifestSourceStatus };
+  readonly source: Source;
+  readonly identities: IdentityAllocator;
+  readonly exporter: { status(): ExporterStatus };
+  readonly mirrors: { status(): readonly PeerStatus[] };
+  readonly uptimeSeconds: () => number;
+}
+
+export interface EtcdStatus {
+  readonly mode: "embedded" | "external";
+  readonly state: string;
+  readonly endpoints: readonly string[];
+  readonly pid: number;
+  readonly restarts: number;
+  readonly lastError: string;
+  /** Whether our own writer is connected: auth is set up and the heartbeat is written. */
+  readonly writable: boolean;
+  /** Why users and roles are not as they should be, or empty. */
+  readonly usersProblem: string;
+}
+
+export interface ApiserverStatus {
+  readonly version: string;
+  readonly cluster: ClusterIdentity;
+  readonly etcd: Omit<EtcdStatus, "writable" | "usersProblem">;
+  readonly source: {
+    readonly directory: string;
+    readonly synced: boolean;
+    readonly files: number;
+    readonly objects: Readonly<Record<string, number>>;
+    readonly problems: ManifestSourceStatus["problems"];
+  };
+  readonly identities: { inUse: number; retired: number; capacity: number };
+  readonly exports: readonly ExportStatus[];
+  readonly peers: readonly PeerStatus[];
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+  readonly uptimeSeconds: number;
+}
+
+export interface ExportStatus {
+  readonly kind: string;
+  readonly desired: number;
+  readonly applied: number;
+  readonly synced: boolean;
+  readonly failed: readonly { readonly key: string; readonly reason: string }[];
+  readonly failedTotal: number;
+}
+
+/** So many failed rows show what is wrong; the total stands beside them. */
+const SHOWN_FAILURES = 10;
+const SHOWN_PROBLEMS = 100;
+
+export function gatherStatus(parts: StatusParts): ApiserverStatus {
+  const { writable, usersProblem, ...etcd } = parts.etcd();
+  const { files, problems } = parts.manifests.status();
+  const exporter = parts.exporter.status();
+  const exports = [...exporter.kinds].map(([kind, writer]) => ({
+    kind,
+    desired: writer.desired,
+    applied: writer.applied,
+    synced: writer.synced,
+    failed: [...writer.failed]
+      .slice(0, SHOWN_FAILURES)
+      .map(([key, error]) => ({ key, reason: error.message })),
+    failedTotal: writer.failed.size,
+  }));
+  const synced = SOURCE_KINDS.every((kind) => parts.source[kind].synced);
+  const reasons = unreadyReasons({ etcd, writable, synced, exports });
+  return {
+    version: parts.version,
+    cluster: parts.cluster,
+    etcd,
+    source: {
+      directory: parts.manifests.directory,
+      synced,
+      files,
+      objects: Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, parts.source[kind].size])),
+      problems: problems.slice(0, SHOWN_PROBLEMS),
+    },
+    identities: parts.identities.counts(),
+    exports,
+    peers: parts.mirrors.status(),
+    ready: reasons.length === 0,
+    reasons: [
+      ...reasons,
+      ...(usersProblem === "" ? [] : [`etcd users are not as they should be: ${usersProblem}`]),
+      ...unplannableReasons(exporter.unplannable),
+    ],
+    uptimeSeconds: parts.uptimeSeconds(),
+  };
+}
+
+/**
+ * Ready means that our own state is whole in our etcd. Peers do not count: their being away must
+ * not take us away from those that are there.
+ */
+function unreadyReasons(state: {
+  etcd: Omit<EtcdStatus, "writable" | "usersProblem">;
+  writable: boolean;
+  synced: boolean;
+  exports: readonly ExportStatus[];
+}): string[] {
+  const { etcd, writable, synced, exports } = state;
+  const reasons: string[] = [];
+  const running = ["running", "adopted", "external"].includes(etcd.state);
+  if (!running) reasons.push(`etcd is ${etcd.state}${etcd.lastError && `: ${etcd.lastError}`}`);
+  else if (!writable) reasons.push("etcd does not answer yet");
+  if (!synced) reasons.push("the manifests have not been read");
+  const waiting = exports.filter((item) => !item.synced).map(({ kind }) => kind);
+  if (waiting.length > 0) reasons.push(`not yet written whole: ${waiting.join(", ")}`);
+  return reasons;
+}
+
+function unplannableReasons(unplannable: ReadonlyMap<string, string>): string[] {
+  return [...unplannable]
+    .slice(0, SHOWN_FAILURES)
+    .map(([object, reason]) => `${object} is not exported: ${reason}`);
+}

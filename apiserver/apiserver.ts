@@ -1,0 +1,176 @@
+// The apiserver as a whole: makes its parts, joins them, and runs them as one. It decides nothing
+// else; main.ts gives it a process.
+//
+//   manifests ─► source ─► planner ─► cilium/state   (export/)      peers read it
+//                  │                                                agents read it
+//                  └► own claims ─► peers' records ─► cilium/cache  (mirror/)
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createApiserverStatusServer } from "../mesh/api/apiserver-server.ts";
+import { clusterPaths, type ClusterProfile } from "../mesh/contexts/cluster-directory.ts";
+import type { Clock } from "../mesh/core/clock.ts";
+import { identityRange } from "../mesh/core/identity.ts";
+import type { Logger } from "../mesh/core/logger.ts";
+import { runTasks, type Task } from "../mesh/core/tasks.ts";
+import { createEtcdStore, type EtcdStore } from "../mesh/kvstore/etcd-store.ts";
+import { initialisePki } from "../pki/files.ts";
+import { meshServerName } from "../pki/issue.ts";
+import { gatherStatus, type ApiserverStatus } from "./api/status.ts";
+import type { ApiserverConfig } from "./config.ts";
+import { createEtcdService, type EtcdService } from "./etcd/service.ts";
+import { createEtcdUsers } from "./etcd/users.ts";
+import { createExporter } from "./export/exporter.ts";
+import { createHealthServer } from "./http.ts";
+import { createIdentityAllocator } from "./identity/allocator.ts";
+import { restoreIdentities } from "./identity/restore.ts";
+import { runIdentitySnapshot } from "./identity/snapshot.ts";
+import { createMetricsPage } from "./metrics.ts";
+import { createClaims } from "./mirror/claims.ts";
+import { createClusterIds } from "./mirror/cluster-ids.ts";
+import { createMirrors } from "./mirror/mirrors.ts";
+import { createOwnClaims } from "./mirror/own-claims.ts";
+import { createManifestSource } from "./source/manifests/directory.ts";
+import { createLastGood } from "./source/manifests/last-good.ts";
+import { createSource } from "./source/objects.ts";
+
+export interface ApiserverOptions {
+  readonly config: ApiserverConfig;
+  readonly profile: ClusterProfile;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** Runs until the signal aborts; rejects when a part fails for good. */
+export async function runApiserver(options: ApiserverOptions, signal: AbortSignal): Promise<void> {
+  const { config, profile, clock, log } = options;
+  const paths = clusterPaths(config.directory);
+  await mkdir(paths.run, { recursive: true, mode: 0o700 });
+  await mkdir(paths.manifests, { recursive: true });
+  if (config.etcd.mode === "embedded") {
+    await initialisePki(paths.pki, { cluster: profile.name, nowMs: clock.nowMs() });
+  }
+  const etcd = createEtcdService({ ...options, paths });
+  const store = createEtcdStore({ ...etcd.connection, clock, random: options.random, log });
+  const parts = createParts({ ...options, etcd, store });
+  const statusServer = await createApiserverStatusServer({
+    socketPath: paths.apiserverSocket,
+    getStatus: parts.status,
+  });
+  const metrics = createMetricsPage(parts.status);
+  const health = await createHealthServer({
+    listen: config.healthListen,
+    readiness: parts.status,
+    metrics: () => metrics.render(),
+  });
+  log.info("Apiserver is up", { version: options.version, health: health.port });
+  try {
+    await runTasks(parts.tasks, signal);
+  } finally {
+    statusServer.close();
+    await health.close();
+    store.close();
+  }
+}
+
+function createParts(options: ApiserverOptions & { etcd: EtcdService; store: EtcdStore }): {
+  readonly tasks: readonly Task[];
+  readonly status: () => ApiserverStatus;
+} {
+  const { config, profile, version, clock, random, log, etcd, store } = options;
+  const cluster = {
+    name: profile.name,
+    id: profile.id,
+    maxConnectedClusters: profile.maxConnectedClusters,
+  };
+  const paths = clusterPaths(config.directory);
+  const startedMs = clock.monotonicMs();
+  const seams = { clock, random, log };
+
+  const source = createSource();
+  const manifests = createManifestSource({
+    ...seams,
+    directory: paths.manifests,
+    source,
+    lastGood: createLastGood(join(paths.run, "last-good")),
+  });
+  const allocator = createIdentityAllocator({
+    range: identityRange(cluster.id, cluster.maxConnectedClusters),
+    nowMs: clock.nowMs,
+  });
+  const snapshotPath = join(paths.run, "identities.json");
+  const exporter = createExporter({
+    ...seams,
+    cluster,
+    version,
+    source,
+    identities: allocator,
+    store,
+  });
+  const claims = createClaims();
+  const ownClaims = createOwnClaims({ cluster: cluster.name, source, claims });
+  const mirrors = createMirrors({
+    ...seams,
+    directory: paths.peers,
+    own: cluster,
+    ownStore: store,
+    claims,
+    clusterIds: createClusterIds(cluster),
+    ownClaimsReady: (signal) => ownClaims.ready(signal),
+    openPeerStore: (peer, file) =>
+      createEtcdStore({
+        ...seams,
+        endpoints: file.endpoints,
+        tls: { caFile: file.trustedCaFile, certFile: file.certFile, keyFile: file.keyFile },
+        serverName: meshServerName(peer),
+      }),
+  });
+  const users = createEtcdUsers({
+    ...seams,
+    ...etcd.connection,
+    cluster: cluster.name,
+    path: paths.remoteUsers,
+  });
+
+  const exportState = async (signal: AbortSignal): Promise<void> => {
+    await restoreIdentities({ ...seams, cluster, store, snapshotPath, allocator }, signal);
+    await Promise.all([
+      runIdentitySnapshot({ path: snapshotPath, allocator, clock }, signal),
+      exporter.run(signal),
+    ]);
+  };
+  const reapplyLost = async (signal: AbortSignal): Promise<void> => {
+    for await (const keys of store.lostKeys(signal)) {
+      exporter.reapply(keys);
+      mirrors.reapply(keys);
+    }
+  };
+  return {
+    tasks: [
+      { name: "etcd", run: (signal) => etcd.run(signal) },
+      { name: "etcd users", run: (signal) => users.run(signal) },
+      { name: "manifests", run: (signal) => manifests.run(signal) },
+      { name: "export", run: exportState },
+      { name: "own claims", run: (signal) => ownClaims.run(signal) },
+      { name: "mirror", run: (signal) => mirrors.run(signal) },
+      { name: "lost keys", run: reapplyLost },
+    ],
+    status: () =>
+      gatherStatus({
+        version,
+        cluster,
+        etcd: () => ({
+          ...etcd.status(),
+          writable: users.applied(),
+          usersProblem: users.problem(),
+        }),
+        manifests: { directory: paths.manifests, status: () => manifests.status() },
+        source,
+        identities: allocator,
+        exporter,
+        mirrors,
+        uptimeSeconds: () => (clock.monotonicMs() - startedMs) / 1_000,
+      }),
+  };
+}

@@ -1,0 +1,68 @@
+// The apiserver's process: arguments, signals, log, exit status. Everything else is apiserver.ts.
+//
+//   apiserver/main.ts --config FILE
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { readApiserverStatus } from "../mesh/api/apiserver-client.ts";
+import { clusterPaths, readClusterProfile } from "../mesh/contexts/cluster-directory.ts";
+import { systemRandom } from "../mesh/core/backoff.ts";
+import { systemClock } from "../mesh/core/clock.ts";
+import { MeshError } from "../mesh/core/errors.ts";
+import { createJsonLogger } from "../mesh/core/logger.ts";
+import { printError } from "../mesh/terminal.ts";
+import { runApiserver } from "./apiserver.ts";
+import { readApiserverConfig } from "./config.ts";
+
+/** An apiserver that lives answers its own machine in milliseconds. */
+const PROBE_TIMEOUT_MS = 1_000;
+
+async function main(signal: AbortSignal): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: "string" } } });
+  if (values.config === undefined) {
+    throw new MeshError("invalid_argument", "Cannot start the apiserver: want --config FILE");
+  }
+  const config = await readApiserverConfig(values.config);
+  const profile = await readClusterProfile(config.directory);
+  await refuseSecond(config.directory, signal);
+  const { version } = JSON.parse(
+    await readFile(new URL("../package.json", import.meta.url), "utf8"),
+  ) as { version: string };
+  const log = createJsonLogger({
+    write: (line) => process.stderr.write(line),
+    nowMs: systemClock.nowMs,
+    level: config.logLevel,
+  }).with({ cluster: profile.name });
+  await runApiserver(
+    { config, profile, version, clock: systemClock, random: systemRandom, log },
+    signal,
+  );
+}
+
+/** Two apiservers on one directory would prune each other's keys. */
+async function refuseSecond(directory: string, signal: AbortSignal): Promise<void> {
+  const { apiserverSocket: socketPath } = clusterPaths(directory);
+  const alive = await readApiserverStatus(
+    { socketPath, clock: systemClock },
+    { timeoutMs: PROBE_TIMEOUT_MS, signal },
+  ).then(
+    () => true,
+    () => false, // Nobody listens: that is what is hoped for.
+  );
+  if (alive) {
+    throw new MeshError("conflict", `Cannot start the apiserver: one runs on "${directory}"`, {
+      hint: "stop the other one first",
+    });
+  }
+}
+
+const abort = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => abort.abort(name));
+
+try {
+  await main(abort.signal);
+} catch (error) {
+  printError({ write: (text) => process.stderr.write(text), colour: false }, error);
+  process.exitCode = 1;
+}
+// Timers and sockets of libraries must not keep a process alive that has ended its work.
+process.exit();
