@@ -1,8 +1,10 @@
 // `mesh lab up`: makes a whole mesh on this machine, or repairs what is missing of it.
 import { bringLabUp } from "../../deploy/lab/lab.ts";
-import { isMeshError, MeshError } from "../core/errors.ts";
 import type { Command } from "./command.ts";
 import { DEFAULT_LAB_NAME, labEnvironment, parseLabArguments } from "./lab-options.ts";
+
+/** 128 and SIGINT's number, as shells have it. */
+const STATUS_INTERRUPTED = 130;
 
 const USAGE = `Usage: mesh lab up [--name NAME] [--clusters A,B,…] [--nodes N]
 
@@ -43,10 +45,10 @@ export const labUp: Command = {
     } catch (error) {
       if (!context.signal.aborted) throw error;
       const flag = values.name === DEFAULT_LAB_NAME ? "" : ` --name ${values.name}`;
-      throw new MeshError("aborted", `Stopped making lab "${values.name}" half way`, {
-        hint: `\`mesh lab up${flag}\` goes on from here, \`mesh lab down${flag}\` removes what is there`,
-        ...(isMeshError(error, "aborted") ? {} : { cause: error }),
-      });
+      context.stderr.write(
+        `mesh: stopped half way; \`mesh lab up${flag}\` goes on from here, \`mesh lab down${flag}\` removes what is there\n`,
+      );
+      return STATUS_INTERRUPTED;
     }
     const seconds = ((context.clock.monotonicMs() - startMs) / 1000).toFixed(1);
     context.stdout.write(

@@ -1,0 +1,67 @@
+// What `npm start` runs once everything is installed and built: the tour, then where to go from
+// there. Leaves the lab running.
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../mesh/core/clock.ts";
+import { isMeshError } from "../mesh/core/errors.ts";
+import { printError, styled, type Output } from "../mesh/terminal.ts";
+import { createTimeline } from "./tour/timeline.ts";
+import { runTour } from "./tour/tour.ts";
+
+const LAB_NAME = "lab";
+
+const { stdout, stderr } = process;
+const output = outputFromStream(stdout);
+const abort = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => abort.abort(name));
+
+try {
+  const timeline = createTimeline(output, systemClock);
+  const whole = await runTour({
+    home: process.env["TOMBOLO_HOME"] ?? "/var/lib/tombolo",
+    labName: LAB_NAME,
+    meshMain: fileURLToPath(new URL("../mesh/main.ts", import.meta.url)),
+    timeline,
+    clock: systemClock,
+    signal: abort.signal,
+  });
+  output.write(nextSteps(timeline.elapsedSeconds()));
+  process.exitCode = whole ? 0 : 1;
+} catch (error) {
+  if (abort.signal.aborted && isMeshError(error, "aborted")) {
+    output.write("\nStopped. The lab stays as it is: `npm start` goes on, and\n");
+    output.write("  npx mesh lab down      removes all of it\n");
+    process.exitCode = 130;
+  } else {
+    printError(outputFromStream(stderr), error);
+    stderr.write("The lab stays as it is: `npx mesh lab down` removes all of it.\n");
+    process.exitCode = 1;
+  }
+}
+
+function outputFromStream(stream: NodeJS.WriteStream): Output {
+  return {
+    write: (text) => {
+      stream.write(text);
+    },
+    colour: stream.isTTY && process.env["NO_COLOR"] === undefined,
+  };
+}
+
+function nextSteps(seconds: number): string {
+  const commands = [
+    ["npx mesh lab status", "what runs, and where its logs are"],
+    ["npx mesh status", "how the clusters see each other"],
+    ["npx mesh service list --node east-node1", "services and their backends by cluster"],
+    ["npx mesh bpf services --node east-node1", "the same as the kernel has it"],
+    ["npx mesh lab exec east/shop/client -- sh", "a shell in the client pod"],
+    ["npx mesh lab down", "remove everything"],
+  ];
+  const width = Math.max(...commands.map(([command = ""]) => command.length));
+  const lines = commands.map(([command = "", what]) => `  ${command.padEnd(width)}   ${what}`);
+  const title = styled(
+    output,
+    "bold",
+    `The lab stays up (all of this took ${seconds.toFixed(0)} s). Try:`,
+  );
+  return `\n${title}\n${lines.join("\n")}\n`;
+}
