@@ -8,6 +8,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiserverStatusServer } from "../mesh/api/apiserver-server.ts";
 import { clusterPaths, type ClusterProfile } from "../mesh/contexts/cluster-directory.ts";
+import { openClusterAccess } from "../mesh/connect/context-access.ts";
+import { createJoinServer } from "../mesh/connect/join-server.ts";
 import type { Clock } from "../mesh/core/clock.ts";
 import { identityRange } from "../mesh/core/identity.ts";
 import type { Logger } from "../mesh/core/logger.ts";
@@ -44,7 +46,7 @@ export interface ApiserverOptions {
 
 /** Runs until the signal aborts; rejects when a part fails for good. */
 export async function runApiserver(options: ApiserverOptions, signal: AbortSignal): Promise<void> {
-  const { config, profile, clock, log } = options;
+  const { config, profile, clock } = options;
   const paths = clusterPaths(config.directory);
   await mkdir(paths.run, { recursive: true, mode: 0o700 });
   await mkdir(paths.manifests, { recursive: true });
@@ -52,26 +54,84 @@ export async function runApiserver(options: ApiserverOptions, signal: AbortSigna
     await initialisePki(paths.pki, { cluster: profile.name, nowMs: clock.nowMs() });
   }
   const etcd = createEtcdService({ ...options, paths });
-  const store = createEtcdStore({ ...etcd.connection, clock, random: options.random, log });
-  const parts = createParts({ ...options, etcd, store });
-  const statusServer = await createApiserverStatusServer({
-    socketPath: paths.apiserverSocket,
-    getStatus: parts.status,
-  });
-  const metrics = createMetricsPage(parts.status);
-  const health = await createHealthServer({
-    listen: config.healthListen,
-    readiness: parts.status,
-    metrics: () => metrics.render(),
-  });
-  log.info("Apiserver is up", { version: options.version, health: health.port });
+  // etcd outlives everything that writes to it, so that the end is quiet too.
+  const stopEtcd = new AbortController();
+  const etcdEnded = etcd.run(stopEtcd.signal);
   try {
-    await runTasks(parts.tasks, signal);
+    const tasks = [{ name: "etcd", run: (inner: AbortSignal) => endedOr(etcdEnded, inner) }];
+    const parts = {
+      name: "parts",
+      run: (inner: AbortSignal) => runParts({ ...options, etcd }, inner),
+    };
+    await runTasks([...tasks, parts], signal);
   } finally {
-    statusServer.close();
-    await health.close();
+    stopEtcd.abort();
+    await etcdEnded;
+  }
+}
+
+async function runParts(
+  options: ApiserverOptions & { etcd: EtcdService },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, log, etcd } = options;
+  const store = createEtcdStore({ ...etcd.connection, clock, random, log });
+  const parts = createParts({ ...options, store });
+  const servers = await openServers(options, parts.status);
+  log.info("Apiserver is up", { version: options.version, ...servers.ports });
+  try {
+    await runTasks([...parts.tasks, ...servers.tasks], signal);
+  } finally {
+    await servers.close();
     store.close();
   }
+}
+
+/** Everything that others ask us: status, health and metrics, and joins. */
+async function openServers(
+  options: ApiserverOptions,
+  status: () => ApiserverStatus,
+): Promise<{
+  readonly tasks: readonly Task[];
+  readonly ports: Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}> {
+  const { config, profile } = options;
+  const { directory } = config;
+  const metrics = createMetricsPage(status);
+  const health = await createHealthServer({
+    listen: config.healthListen,
+    readiness: status,
+    metrics: () => metrics.render(),
+  });
+  const statusServer = await createApiserverStatusServer({
+    socketPath: clusterPaths(directory).apiserverSocket,
+    getStatus: status,
+  });
+  const apiserver = { readPeers: () => Promise.resolve(status().peers) };
+  const join = await createJoinServer({
+    ...options,
+    directory,
+    listen: config.joinListen,
+    access: openClusterAccess({ context: profile.name, directory, apiserver }, options),
+  });
+  return {
+    tasks: [{ name: "join", run: (signal) => join.run(signal) }],
+    ports: { health: health.port, join: join.port },
+    async close() {
+      statusServer.close();
+      await health.close();
+    },
+  };
+}
+
+/** Resolves when the signal aborts; rejects if `ended` settles before that. */
+async function endedOr(ended: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.race([ended, aborted]);
 }
 
 function createParts(options: ApiserverOptions & { etcd: EtcdService; store: EtcdStore }): {
@@ -140,6 +200,10 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       exporter.run(signal),
     ]);
   };
+  const afterEtcd = (run: Task["run"]) => async (signal: AbortSignal) => {
+    await etcd.listening(signal);
+    await run(signal);
+  };
   const reapplyLost = async (signal: AbortSignal): Promise<void> => {
     for await (const keys of store.lostKeys(signal)) {
       exporter.reapply(keys);
@@ -148,12 +212,11 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   };
   return {
     tasks: [
-      { name: "etcd", run: (signal) => etcd.run(signal) },
-      { name: "etcd users", run: (signal) => users.run(signal) },
+      { name: "etcd users", run: afterEtcd((signal) => users.run(signal)) },
       { name: "manifests", run: (signal) => manifests.run(signal) },
-      { name: "export", run: exportState },
+      { name: "export", run: afterEtcd(exportState) },
       { name: "own claims", run: (signal) => ownClaims.run(signal) },
-      { name: "mirror", run: (signal) => mirrors.run(signal) },
+      { name: "mirror", run: afterEtcd((signal) => mirrors.run(signal)) },
       { name: "lost keys", run: reapplyLost },
     ],
     status: () =>

@@ -1,5 +1,6 @@
 // The cluster's etcd, embedded or given: how to reach it as its admin, how to keep it running,
 // what to tell about it.
+import { connect } from "node:net";
 import type { ClusterPaths, ClusterProfile } from "../../mesh/contexts/cluster-directory.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
@@ -10,6 +11,9 @@ import type { EtcdStatus } from "../api/status.ts";
 import type { ApiserverConfig } from "../config.ts";
 import { embeddedEtcdPaths } from "./arguments.ts";
 import { createEmbeddedEtcd } from "./embedded.ts";
+
+/** etcd begins to listen within some 100 ms of its start. */
+const LISTENING_CHECK_MS = 25;
 
 export interface EtcdServiceOptions {
   readonly config: ApiserverConfig;
@@ -26,6 +30,8 @@ export interface EtcdService {
     readonly tls: TlsFiles;
     readonly serverName: string;
   };
+  /** Resolves when something listens where etcd should; who asks sooner only fills the log. */
+  listening(signal: AbortSignal): Promise<void>;
   /** Resolves when the signal aborts and, if it is embedded, etcd is stopped. */
   run(signal: AbortSignal): Promise<void>;
   status(): Omit<EtcdStatus, "writable" | "usersProblem">;
@@ -43,7 +49,12 @@ export function createEtcdService(options: EtcdServiceOptions): EtcdService {
   };
   if (etcd.mode === "external") {
     const status = { mode: etcd.mode, state: "external", endpoints, pid: 0, restarts: 0 };
-    return { connection, run: untilAborted, status: () => ({ ...status, lastError: "" }) };
+    return {
+      connection,
+      listening: () => Promise.resolve(),
+      run: untilAborted,
+      status: () => ({ ...status, lastError: "" }),
+    };
   }
   const embedded = createEmbeddedEtcd({
     listen: etcd.listen,
@@ -56,9 +67,25 @@ export function createEtcdService(options: EtcdServiceOptions): EtcdService {
   });
   return {
     connection,
+    async listening(signal) {
+      while (!(await accepts(etcd.listen))) await clock.sleep(LISTENING_CHECK_MS, signal);
+    },
     run: (signal) => embedded.run(signal),
     status: () => ({ mode: etcd.mode, endpoints, ...embedded.status() }),
   };
+}
+
+function accepts(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname.replace(/^\[(.*)\]$/, "$1"));
+    const end = (accepted: boolean): void => {
+      socket.destroy();
+      resolve(accepted);
+    };
+    socket.once("connect", () => end(true));
+    socket.once("error", () => end(false));
+  });
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
