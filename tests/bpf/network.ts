@@ -3,8 +3,15 @@
 //   pod a  eth0 ── veth_a  node a  underlay ═══════ underlay  node b  veth_b ── eth0  pod b
 //   10.1.1.2               192.0.2.1                192.0.2.2                   10.2.1.2
 //   fd01::2                2001:db8::1              2001:db8::2                 fd02::2
+//
+// WIRE_TAP is one more address of pod b's namespace. As there is no VXLAN device in there, what is
+// tunnelled to it can be looked at.
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+
+export const WIRE_TAP = "192.0.2.9";
+/** A pod that would be on the node at WIRE_TAP. */
+export const WIRE_TAP_POD = "10.9.0.1";
 
 export interface TestNode {
   readonly name: "a" | "b";
@@ -37,6 +44,10 @@ export function createNetwork(unique: string): TestNetwork {
     for (const name of namespaces) execFileSync("ip", ["netns", "add", name]);
     ip(a.node, `link add underlay type veth peer name underlay netns ${b.node}`);
     for (const node of [a, b]) addNode(node);
+    ip(a.node, `route add ${WIRE_TAP} via ${b.underlay4}`);
+    ip(b.node, `route add ${WIRE_TAP} dev veth`);
+    ip(b.node, `neighbour add ${WIRE_TAP} lladdr ${b.podMac} dev veth`);
+    ip(b.pod, `address add ${WIRE_TAP}/32 dev eth0`);
   } catch (error) {
     remove();
     throw error;

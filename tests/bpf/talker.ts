@@ -1,10 +1,12 @@
 // A program inside a test's pod or node. `serve HOST...` answers TCP with "HELLO client-address"
 // and a long answer's worth of bytes until its stdin closes; `ask HOST` prints what it was told;
-// `send TO FROM TTL` sends one datagram.
+// `send TO FROM TTL` sends one datagram; `raw TO HEX...` sends VXLAN datagrams with these bytes;
+// `capture HOST` prints the first VXLAN datagram for HOST as hexadecimal digits.
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 
 const PORT = 7000;
+const VXLAN_PORT = 8472;
 /** Many segments, so that offloads and full-size packets are on the path. */
 const ANSWER_BYTES = 300_000;
 /** Only a broken datapath needs it. */
@@ -13,7 +15,9 @@ const TIMEOUT_MS = 15_000;
 const [verb, host = "", ...rest] = process.argv.slice(2);
 if (verb === "serve") serve([host, ...rest]);
 else if (verb === "ask") ask();
-else send();
+else if (verb === "send") send();
+else if (verb === "raw") raw();
+else capture();
 
 function serve(hosts: readonly string[]): void {
   let waiting = hosts.length;
@@ -47,4 +51,23 @@ function send(): void {
     socket.setTTL(Number(ttl));
     socket.send("?", PORT, host, () => socket.close());
   });
+}
+
+function raw(): void {
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+  let waiting = rest.length;
+  for (const hex of rest)
+    socket.send(Buffer.from(hex, "hex"), VXLAN_PORT, host, () => {
+      if (--waiting === 0) socket.close();
+    });
+}
+
+function capture(): void {
+  const socket = createSocket("udp4");
+  socket.on("message", (datagram) => {
+    process.stdout.write(datagram.toString("hex"));
+    socket.close();
+  });
+  socket.bind(VXLAN_PORT, host, () => process.stdout.write("ready\n"));
+  process.stdin.on("end", () => process.exit(0)).resume();
 }

@@ -1,0 +1,42 @@
+// BPF_PROG_TEST_RUN of a pinned tc program: a packet in, a verdict and a packet out. The packet
+// seems to come from the loopback interface (index 1).
+import { checkResult } from "../../bpf/errno.ts";
+import { programTestRun, SIZE_OF, type TestRunOptions } from "../../bpf/libbpf.ts";
+import { withPin } from "../../bpf/pin.ts";
+
+export const LOOPBACK_IFINDEX = 1;
+
+/** linux/pkt_cls.h */
+const VERDICTS: Readonly<Record<number, Verdict>> = { 0: "ok", 2: "shot", 7: "redirect" };
+export type Verdict = "ok" | "shot" | "redirect";
+
+/** Programs may grow a packet by headers, never by more. */
+const HEADROOM = 256;
+
+export interface TestRun {
+  readonly verdict: Verdict | undefined;
+  readonly packet: Uint8Array;
+}
+
+export function runProgram(path: string, packet: Uint8Array): TestRun {
+  const out = new Uint8Array(packet.length + HEADROOM);
+  const options: TestRunOptions = {
+    sz: SIZE_OF.testRunOptions,
+    data_in: packet,
+    data_out: out,
+    data_size_in: packet.length,
+    data_size_out: out.length,
+    ctx_in: null,
+    ctx_out: null,
+    ctx_size_in: 0,
+    ctx_size_out: 0,
+    retval: 0,
+    repeat: 1,
+    duration: 0,
+    flags: 0,
+    cpu: 0,
+    batch_size: 0,
+  };
+  withPin(path, (fd) => checkResult(`Cannot run "${path}"`, programTestRun(fd, options)));
+  return { verdict: VERDICTS[options.retval], packet: out.subarray(0, options.data_size_out) };
+}
