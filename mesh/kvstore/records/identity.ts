@@ -27,7 +27,7 @@ export const IDENTITY_MAX_LABELS = 1_024;
 const LABEL: TextRule = {
   // A source, a key behind Cilium's prefix for namespace labels, and a value.
   maxLength: 512,
-  pattern: /^[a-z0-9]+:[^:=;\s\p{C}][^=;\s\p{C}]*=[^;\p{C}]*$/u,
+  pattern: /^[-a-z0-9]+:[^:=;\s\p{C}][^=;\s\p{C}]*=[^;\p{C}]*$/u,
   want: 'labels of the form "source:key=value;"',
 };
 

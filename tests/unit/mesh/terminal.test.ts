@@ -9,7 +9,7 @@ import {
   type Output,
 } from "../../../mesh/terminal.ts";
 
-function capture(colour: boolean): { output: Output; text: () => string } {
+function capture({ colour }: { colour: boolean }): { output: Output; text: () => string } {
   let written = "";
   return {
     output: {
@@ -83,14 +83,14 @@ describe("formatJson()", () => {
 
 describe("styled()", () => {
   test("colours only where a person looks", () => {
-    expect(styled(capture(true).output, "red", "x")).toBe("\u001b[31mx\u001b[0m");
-    expect(styled(capture(false).output, "red", "x")).toBe("x");
+    expect(styled(capture({ colour: true }).output, "red", "x")).toBe("\u001b[31mx\u001b[0m");
+    expect(styled(capture({ colour: false }).output, "red", "x")).toBe("x");
   });
 });
 
 describe("printError()", () => {
   test("says what is wrong with its causes, and the hint of each", () => {
-    const { output, text } = capture(false);
+    const { output, text } = capture({ colour: false });
     const cause = new MeshError("unavailable", "Cannot reach 10.0.0.1:2379", {
       hint: "is it started?",
     });
@@ -109,7 +109,7 @@ describe("printError()", () => {
   });
 
   test("prints also what is no error", () => {
-    const { output, text } = capture(false);
+    const { output, text } = capture({ colour: false });
     printError(output, "broken");
     expect(text()).toBe("mesh: error: broken\n");
   });
