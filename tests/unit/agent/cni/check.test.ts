@@ -1,0 +1,29 @@
+import { describe, expect, test } from "@jest/globals";
+import { findResultFaults } from "../../../../agent/cni/check.ts";
+
+const attachment = {
+  hostInterface: "tbl0",
+  hostMac: "",
+  podInterface: "eth0",
+  podMac: "",
+  netns: "/n",
+  mtu: 1450,
+  addresses: [{ family: 4, address: "10.1.1.2", gateway: "10.1.1.1" }],
+} as const;
+
+describe("findResultFaults()", () => {
+  for (const [what, prevResult, faults] of [
+    ["the address", { ips: [{ address: "10.1.1.2/32" }] }, []],
+    [
+      "another address",
+      { ips: [{ address: "10.1.1.3/32" }] },
+      ["prevResult does not have 10.1.1.2"],
+    ],
+    ["nothing", {}, ["prevResult does not have 10.1.1.2"]],
+    ["nonsense", { ips: [7, null] }, ["prevResult does not have 10.1.1.2"]],
+  ] as const) {
+    test(`finds ${faults.length} faults in a result with ${what}`, () => {
+      expect(findResultFaults(prevResult, attachment)).toEqual(faults);
+    });
+  }
+});

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enteringArgv, readAliveProcess, readStartTime } from "../../../../deploy/lab/processes.ts";
+
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "tombolo-processes-"));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+describe("readStartTime()", () => {
+  test("is a number for a living process and undefined for none", async () => {
+    expect(await readStartTime(process.pid)).toMatch(/^\d+$/);
+    expect(await readStartTime(2 ** 22 + 1)).toBeUndefined();
+  });
+});
+
+describe("readAliveProcess()", () => {
+  test("knows a process by pid and start time, so that a reused pid is nobody", async () => {
+    const startTime = await readStartTime(process.pid);
+    const mine = join(directory, "mine.json");
+    await writeFile(mine, JSON.stringify({ pid: process.pid, startTime }));
+    expect(await readAliveProcess(mine)).toEqual({ pid: process.pid, startTime });
+    const reused = join(directory, "reused.json");
+    await writeFile(reused, JSON.stringify({ pid: process.pid, startTime: "1" }));
+    expect(await readAliveProcess(reused)).toBeUndefined();
+  });
+
+  test("takes a missing or torn record for a process that is gone", async () => {
+    const torn = join(directory, "torn.json");
+    await writeFile(torn, '{"pid":');
+    expect(await readAliveProcess(torn)).toBeUndefined();
+    expect(await readAliveProcess(join(directory, "missing.json"))).toBeUndefined();
+  });
+});
+
+describe("enteringArgv()", () => {
+  test("passes the command's words on as they are", () => {
+    const argv = ["printf", "%s", "a b", "$(c)", "'"];
+    const words = enteringArgv({ cgroup: "/cg", namespace: "ns", argv });
+    expect(words.slice(-argv.length)).toEqual(argv);
+    expect(words).toContain("/cg/cgroup.procs");
+    expect(words).toContain("/run/netns/ns");
+  });
+});
