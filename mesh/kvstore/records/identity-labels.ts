@@ -1,6 +1,15 @@
 // Which labels make a pod's identity: Cilium's set, so that the same pod has the same labels in
 // the eyes of either. Labels that differ from pod to pod of one workload are left out, or every
 // pod would be an identity of its own.
+import { textIsAllowed, type TextRule } from "./record-fields.ts";
+
+/** One label of an identity. A semicolon would end it and begin another. */
+export const IDENTITY_LABEL: TextRule = {
+  // A source, a key behind Cilium's prefix for namespace labels, and a value.
+  maxLength: 512,
+  pattern: /^[-a-z0-9]+:[^:=;\s\p{C}][^=;\s\p{C}]*=[^;\p{C}]*$/u,
+  want: 'labels of the form "source:key=value;"',
+};
 
 /** Every pod identity names its cluster with this label. */
 export const CLUSTER_LABEL = "k8s:io.cilium.k8s.policy.cluster";
@@ -16,7 +25,10 @@ export interface PodLabels {
   readonly labels: ReadonlyMap<string, string>;
 }
 
-/** The pod's identity labels as `source:key=value`, sorted. */
+/**
+ * The pod's identity labels as `source:key=value`, sorted. What cannot be one label (Kubernetes
+ * accepts no such text) is left out, so that no value can smuggle in another label.
+ */
 export function identityLabelsForPod(pod: PodLabels): string[] {
   const labels = [
     `${CLUSTER_LABEL}=${pod.cluster}`,
@@ -29,7 +41,7 @@ export function identityLabelsForPod(pod: PodLabels): string[] {
   for (const [key, value] of pod.namespaceLabels) {
     labels.push(`${NAMESPACE_LABELS_PREFIX}${key}=${value}`);
   }
-  return sortLabels(labels);
+  return sortLabels(labels.filter((label) => textIsAllowed(label, IDENTITY_LABEL)));
 }
 
 /** By key, which is Cilium's order; sorting whole texts would put `app.x` before `app`. */

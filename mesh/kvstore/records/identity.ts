@@ -2,14 +2,13 @@
 // JSON but `source:key=value;` for each label.
 import { identityRange, type IdentityNumber } from "../../core/identity.ts";
 import type { ClusterIdentity } from "../../core/cluster.ts";
-import { CLUSTER_LABEL, labelKey, sortLabels } from "./identity-labels.ts";
+import { CLUSTER_LABEL, IDENTITY_LABEL, labelKey, sortLabels } from "./identity-labels.ts";
 import {
   refusal,
   show,
   textFromRecord,
   textIsAllowed,
   type RecordSubject,
-  type TextRule,
 } from "./record-fields.ts";
 
 export { identityLabelsForPod, type PodLabels } from "./identity-labels.ts";
@@ -23,13 +22,6 @@ export interface IdentityRecord {
 
 /** Pod and namespace labels together; Kubernetes bounds them only by an object's size. */
 export const IDENTITY_MAX_LABELS = 1_024;
-
-const LABEL: TextRule = {
-  // A source, a key behind Cilium's prefix for namespace labels, and a value.
-  maxLength: 512,
-  pattern: /^[-a-z0-9]+:[^:=;\s\p{C}][^=;\s\p{C}]*=[^;\p{C}]*$/u,
-  want: 'labels of the form "source:key=value;"',
-};
 
 /** The tail of the record's key. */
 export function identityName(identity: { readonly number: IdentityNumber }): string {
@@ -54,7 +46,7 @@ export function parseIdentity(
   const number = numberFromName(subject, cluster);
   const text = textFromRecord(subject, value);
   if (!text.endsWith(";")) {
-    throw refusal(subject, `the labels are ${show(text)}, want ${LABEL.want}`);
+    throw refusal(subject, `the labels are ${show(text)}, want ${IDENTITY_LABEL.want}`);
   }
   const labels = text.slice(0, -1).split(";", IDENTITY_MAX_LABELS + 1);
   if (labels.length > IDENTITY_MAX_LABELS) {
@@ -78,8 +70,8 @@ function numberFromName(subject: RecordSubject, cluster: ClusterIdentity): Ident
 function checkLabels(subject: RecordSubject, labels: readonly string[]): void {
   const keys = new Set<string>();
   for (const label of labels) {
-    if (!textIsAllowed(label, LABEL)) {
-      throw refusal(subject, `a label is ${show(label)}, want ${LABEL.want}`);
+    if (!textIsAllowed(label, IDENTITY_LABEL)) {
+      throw refusal(subject, `a label is ${show(label)}, want ${IDENTITY_LABEL.want}`);
     }
     const key = labelKey(label);
     if (keys.has(key)) {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { encodeIdentity, parseIdentity } from "../../../../../mesh/kvstore/records/identity.ts";
 import {
   identityLabelsForPod,
   labelKey,
@@ -54,6 +56,28 @@ describe("identityLabelsForPod()", () => {
       expect(pod({ [key]: "forged" })).toEqual(pod({}));
     });
   }
+
+  for (const [key, value] of [
+    ["app", "cart;k8s:io.cilium.k8s.policy.cluster=west"],
+    ["app=cart;k8s:x", ""],
+    ["app", "\u001b[2J"],
+    ["", "x"],
+  ] as const) {
+    test(`leaves out ${JSON.stringify(`${key}=${value}`)}, which is more than one label`, () => {
+      expect(pod({ [key]: value })).toEqual(pod({}));
+    });
+  }
+
+  test("makes an identity that its readers accept, whatever the labels say", () => {
+    const texts = fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true });
+    fc.assert(
+      fc.property(texts, (labels) => {
+        const bytes = encodeIdentity(pod(labels));
+        const east = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+        expect(parseIdentity("70001", bytes, east).labels).toEqual(pod(labels));
+      }),
+    );
+  });
 });
 
 describe("sortLabels()", () => {
