@@ -29,11 +29,11 @@ try {
 } catch (error) {
   if (abort.signal.aborted && isMeshError(error, "aborted")) {
     output.write("\nStopped. The lab stays as it is: `npm start` goes on, and\n");
-    output.write("  npx mesh lab down      removes all of it\n");
+    output.write("  mesh/bin/mesh lab down      removes all of it\n");
     process.exitCode = 130;
   } else {
     printError(outputFromStream(stderr), error);
-    stderr.write("The lab stays as it is: `npx mesh lab down` removes all of it.\n");
+    stderr.write("The lab stays as it is: `mesh/bin/mesh lab down` removes all of it.\n");
     process.exitCode = 1;
   }
 }
@@ -49,12 +49,12 @@ function outputFromStream(stream: NodeJS.WriteStream): Output {
 
 function nextSteps(seconds: number): string {
   const commands = [
-    ["npx mesh lab status", "what runs, and where its logs are"],
-    ["npx mesh status", "how the clusters see each other"],
-    ["npx mesh service list --node east-node1", "services and their backends by cluster"],
-    ["npx mesh bpf services --node east-node1", "the same as the kernel has it"],
-    ["npx mesh lab exec east/shop/client -- sh", "a shell in the client pod"],
-    ["npx mesh lab down", "remove everything"],
+    ["mesh/bin/mesh lab status", "what runs, and where its logs are"],
+    ["mesh/bin/mesh status", "how the clusters see each other"],
+    ["mesh/bin/mesh service list --node east-node1", "services and their backends by cluster"],
+    ["mesh/bin/mesh bpf services --node east-node1", "the same as the kernel has it"],
+    ["mesh/bin/mesh lab exec east/shop/client -- sh", "a shell in the client pod"],
+    ["mesh/bin/mesh lab down", "remove everything"],
   ];
   const width = Math.max(...commands.map(([command = ""]) => command.length));
   const lines = commands.map(([command = "", what]) => `  ${command.padEnd(width)}   ${what}`);

@@ -122,12 +122,12 @@ async function showBoth(
     new Set(records.filter(({ answer }) => answer !== undefined).map(clusterOfAnswer)).size ===
     CLUSTERS.length;
   await client.waitUntil(heard, { limitMs: PROGRAMMED_LIMIT_MS, what, signal });
-  for (const cluster of CLUSTERS) {
-    const first = client.records.find((record) => clusterOfAnswer(record) === cluster);
-    const ms = Math.round((first?.sentAtMs ?? startMs) - startMs);
-    timeline.event(
-      `first answer from ${cluster} (${first?.answer}), ${ms} ms after the first request`,
-    );
+  const firsts = CLUSTERS.flatMap(
+    (cluster) => client.records.find((record) => clusterOfAnswer(record) === cluster) ?? [],
+  );
+  for (const { answer, sentAtMs, ms } of firsts.sort((a, b) => a.n - b.n)) {
+    const afterMs = Math.round(sentAtMs + ms - startMs);
+    timeline.event(`first answer from ${answer}: ${afterMs} ms after the client was started`);
   }
   await everyTargetAnswers(client, signal);
   const from = client.records.length;
@@ -162,8 +162,8 @@ async function showLoss(
   timeline.event(`the last process of shop/cart in ${LOSING} is gone`);
   await clock.sleep(OBSERVE_MS, signal);
   const during = client.records.slice(from);
-  const last = during.filter((record) => clusterOfAnswer(record) === LOSING).at(-1);
-  const movedMs = last === undefined ? 0 : Math.round(last.sentAtMs - leaveMs);
+  const late = during.filter((record) => clusterOfAnswer(record) === LOSING);
+  const movedMs = Math.max(0, ...late.map(({ sentAtMs }) => Math.round(sentAtMs - leaveMs)));
   timeline.event(
     `last new connection to ${LOSING}: ${movedMs} ms after its backends were not ready`,
   );
@@ -182,7 +182,9 @@ async function showLoss(
     (records) => records.slice(again).some((record) => clusterOfAnswer(record) === LOSING),
     { limitMs: PROGRAMMED_LIMIT_MS, what: `Cannot bring ${LOSING} back`, signal },
   );
-  timeline.event(`${LOSING} is back and answers, ${Math.round(clock.nowMs() - backMs)} ms after`);
+  timeline.event(
+    `${LOSING} answers again, ${Math.round(clock.nowMs() - backMs)} ms after its pods were ordered back`,
+  );
   return failures === 0;
 }
 
