@@ -32,6 +32,15 @@ const LONG_FILES = new Map<string, string>([]);
 const MIRROR_EXCEPTIONS = new Map<string, string>([
   ["mesh/main.ts", "wiring; every command's test goes through dispatch()"],
   ["deploy/setup/check.ts", "a list of commands; what it runs is the test"],
+  ["bpf/gen.ts", "a program; tests/bpf/gen.test.ts runs it"],
+  ["bpf/libbpf.ts", "prototypes; everything in tests/bpf/ goes through them"],
+  ["bpf/map.ts", "needs a kernel: tests/contract/bpf-map.test.ts"],
+  ["bpf/pin.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
+  ["bpf/object.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
+  ["bpf/link.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
+  ["bpf/counts.ts", "needs a kernel: tests/bpf/packets.test.ts"],
+  ["bpf/datapath.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
+  ["bpf/tc.ts", "needs a kernel: tests/bpf/overlay.test.ts"],
 ]);
 
 const LINE_COLUMNS = 100;

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import {
+  addressFromMapAddress,
+  ipcacheKeyFromPrefix,
+  isNoAddress,
+  mapAddressFromAddress,
+  prefixFromIpcacheKey,
+} from "../../../bpf/address.ts";
+import { addressFromBytes, parseAddress, parsePrefix } from "../../../mesh/core/address.ts";
+
+const ADDRESSES = [
+  ["10.1.2.3", "00000000000000000000ffff0a010203"],
+  ["0.0.0.0", "00000000000000000000ffff00000000"],
+  ["fd00::1", "fd000000000000000000000000000001"],
+] as const;
+
+describe("mapAddressFromAddress()", () => {
+  for (const [text, hex] of ADDRESSES) {
+    test(`holds ${text} in 16 bytes, and addressFromMapAddress() finds it again`, () => {
+      const bytes = mapAddressFromAddress(parseAddress(text));
+      expect(Buffer.from(bytes).toString("hex")).toBe(hex);
+      expect(addressFromMapAddress(bytes).text).toBe(text);
+    });
+  }
+
+  test("is undone for every IPv4 address", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 4, maxLength: 4 }), (bytes) => {
+        const address = addressFromBytes(bytes);
+        expect(addressFromMapAddress(mapAddressFromAddress(address))).toEqual(address);
+      }),
+    );
+  });
+});
+
+describe("ipcacheKeyFromPrefix()", () => {
+  for (const [text, length] of [
+    ["10.0.0.0/8", 104],
+    ["0.0.0.0/0", 96],
+    ["10.1.2.3/32", 128],
+    ["fd00::/16", 16],
+    ["::/0", 0],
+  ] as const) {
+    test(`counts ${length} bits for ${text}, and prefixFromIpcacheKey() undoes it`, () => {
+      const key = ipcacheKeyFromPrefix(parsePrefix(text));
+      expect(key.prefixLength).toBe(length);
+      expect(prefixFromIpcacheKey(key)).toEqual(parsePrefix(text));
+    });
+  }
+});
+
+test("isNoAddress() is true for 16 zeros only", () => {
+  expect(isNoAddress(new Uint8Array(16))).toBe(true);
+  expect(isNoAddress(mapAddressFromAddress(parseAddress("0.0.0.0")))).toBe(false);
+  expect(isNoAddress(mapAddressFromAddress(parseAddress("::1")))).toBe(false);
+});
