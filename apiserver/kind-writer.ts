@@ -28,7 +28,7 @@ export interface WriterStatus {
   readonly desired: number;
   readonly applied: number;
   readonly failed: ReadonlyMap<string, Error>;
-  /** The first full write is done. */
+  /** The first full write is done, and the canary says so. */
   readonly synced: boolean;
 }
 
@@ -53,7 +53,8 @@ export function createKindWriter(options: KindWriterOptions): KindWriter {
   const operations = createStoreOperations({ store, prefix });
   const reconciler = createReconciler({ ...options, operations });
   let takenOver = false;
-  let synced = false;
+  let written = false;
+  let vouchedFor = false;
 
   function allWritten(): boolean {
     const { applied, failed } = reconciler.status();
@@ -62,17 +63,26 @@ export function createKindWriter(options: KindWriterOptions): KindWriter {
   }
 
   /** Once written whole, always: what changes later is what any reader expects. */
-  function isSynced(): boolean {
-    synced ||= desired.synced && reconciler.status().pruned && allWritten();
-    return synced;
+  function isWritten(): boolean {
+    written ||= desired.synced && reconciler.status().pruned && allWritten();
+    return written;
   }
+
+  const canaryStore: WritableStore = {
+    ...store,
+    async commit(operations, signal) {
+      const revision = await store.commit(operations, signal);
+      vouchedFor = true;
+      return revision;
+    },
+  };
 
   return {
     async run(signal) {
-      const ready = (): boolean => isSynced() || (takenOver && allWritten());
+      const ready = (): boolean => isWritten() || (takenOver && allWritten());
       await Promise.all([
         reconciler.run(signal),
-        runCanaries({ ...options, keys: [canaryKey], ready }, signal),
+        runCanaries({ ...options, store: canaryStore, keys: [canaryKey], ready }, signal),
       ]);
     },
     takeOverCanary() {
@@ -84,7 +94,7 @@ export function createKindWriter(options: KindWriterOptions): KindWriter {
     },
     status() {
       const { applied, failed } = reconciler.status();
-      return { desired: desired.size, applied, failed, synced: isSynced() };
+      return { desired: desired.size, applied, failed, synced: isWritten() && vouchedFor };
     },
   };
 }
