@@ -1,5 +1,5 @@
 // Made-up endpoints of one remote cluster, in the wire format: 100 a node, as a full cluster has.
-import type { EndpointAddress } from "../../mesh/core/node.ts";
+import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import { encodeEndpoint, endpointName } from "../../mesh/kvstore/records/endpoint.ts";
 import { stateWatchPrefix } from "../../mesh/kvstore/keys.ts";
 import type { KeyValue } from "./bare-etcd.ts";
@@ -9,6 +9,19 @@ export const REMOTE_CLUSTER = { name: "west", id: 2, maxConnectedClusters: 255 }
 
 /** The cluster that is told. */
 export const OWN_CLUSTER = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+
+export const OWN_NODE: MeshNode = {
+  cluster: OWN_CLUSTER.name,
+  clusterId: OWN_CLUSTER.id,
+  name: "east-node-1",
+  addresses: [{ type: "InternalIP", ip: "172.19.0.1" }],
+  podPrefixes: ["10.1.0.0/24"],
+  encryptionKey: 0,
+  wireguardPublicKey: "",
+  bootId: "",
+  labels: new Map(),
+  annotations: new Map(),
+};
 
 const PODS_A_NODE = 100;
 const IDENTITIES = 1_000;

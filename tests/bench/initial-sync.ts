@@ -101,6 +101,7 @@ function ours(work: Work): Contestant {
           await eventually(() => mirror.status().synced, {
             limitMs: SYNC_LIMIT_MS,
             what: "the mirror is complete",
+            signal: work.context.signal,
           });
         } finally {
           end.abort();
@@ -129,7 +130,7 @@ function makeMirror(work: Work): Contestant {
         );
         const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
         try {
-          await allKeysIn(target, work.count);
+          await allKeysIn(target, work);
         } finally {
           child.kill("SIGKILL"); // It mirrors for ever.
           await ended;
@@ -156,9 +157,12 @@ async function intoFreshEtcd(
   }
 }
 
-async function allKeysIn(target: EtcdProcess, count: number): Promise<void> {
+async function allKeysIn(target: EtcdProcess, { context, count }: Work): Promise<void> {
   await eventually(async () => (await countKeys(target.client, TARGET_PREFIX)) === count, {
     limitMs: SYNC_LIMIT_MS,
+    // Counting is work for the etcd that is measured; make-mirror needs minutes.
+    pollMs: 250,
     what: `${count} keys are in the target`,
+    signal: context.signal,
   });
 }

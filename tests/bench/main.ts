@@ -10,8 +10,9 @@ import { connectCost } from "./connect.ts";
 import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { mapFill } from "./map-fill.ts";
+import { propagation } from "./propagation.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [initialSync, mapFill, connectCost];
+const BENCHMARKS: readonly Benchmark[] = [initialSync, mapFill, propagation, connectCost];
 const ROUNDS = 3;
 const USAGE = `Usage: npm run bench -- [--only NAME]... [--quick] [--rounds N]
 

@@ -17,30 +17,18 @@ import { parseAddress, parsePrefix } from "../../mesh/core/address.ts";
 import { systemRandom } from "../../mesh/core/backoff.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { createJsonLogger } from "../../mesh/core/logger.ts";
-import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { EndpointAddress } from "../../mesh/core/node.ts";
 import { createReconciler, type Operations } from "../../mesh/core/reconciler.ts";
 import { createTable, type Table } from "../../mesh/core/table.ts";
 import { createBenchDatapath, type BenchDatapath } from "./bench-datapath.ts";
 import { judge, measureRounds, type Benchmark, type Contestant } from "./benchmark.ts";
-import { makeEndpoint, OWN_CLUSTER, REMOTE_CLUSTER } from "./endpoints.ts";
+import { makeEndpoint, OWN_CLUSTER, OWN_NODE, REMOTE_CLUSTER } from "./endpoints.ts";
 
 const ENDPOINTS = 100_000;
 const QUICK_ENDPOINTS = 10_000;
 /** Rows a system call in the bare loop; more gained nothing when it was tried. */
 const BARE_BATCH_ROWS = 4_096;
 
-const OWN_NODE: MeshNode = {
-  cluster: OWN_CLUSTER.name,
-  clusterId: OWN_CLUSTER.id,
-  name: "east-node-1",
-  addresses: [{ type: "InternalIP", ip: "172.19.0.1" }],
-  podPrefixes: ["10.1.0.0/24"],
-  encryptionKey: 0,
-  wireguardPublicKey: "",
-  bootId: "",
-  labels: new Map(),
-  annotations: new Map(),
-};
 const APPLY = "apply";
 const PLAN_AND_APPLY = "plan and apply";
 const BARE = "bare batched loop";

@@ -11,12 +11,19 @@ const POLL_MS = 10;
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  options: { readonly limitMs?: number; readonly what?: string } = {},
+  options: {
+    readonly limitMs?: number;
+    readonly what?: string;
+    readonly pollMs?: number;
+    /** Ends the wait early; what it was aborted with is thrown. */
+    readonly signal?: AbortSignal;
+  } = {},
 ): Promise<Exclude<T, false | null | undefined>> {
   const limitMs = options.limitMs ?? DEFAULT_LIMIT_MS;
   const deadline = performance.now() + limitMs;
   let lastError: unknown;
   for (;;) {
+    options.signal?.throwIfAborted();
     try {
       const value = await check();
       lastError = undefined;
@@ -29,6 +36,6 @@ export async function eventually<T>(
       const what = options.what ?? check.toString();
       throw new Error(`Still not so after ${limitMs} ms: ${what}`, { cause: lastError });
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, options.pollMs ?? POLL_MS));
   }
 }
