@@ -1,0 +1,58 @@
+// Pages under docs/ name what exists in the code, no more and no less.
+import { describe, expect, test } from "@jest/globals";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { SERVICE_ANNOTATIONS } from "../../../apiserver/source/service-annotations.ts";
+import { readRepository, ROOT } from "../../sources.ts";
+
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+
+function names(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map((match) => match[1] ?? ""))].sort();
+}
+
+describe("docs/metrics.md", () => {
+  const page = read("docs/metrics.md");
+
+  test("lists the apiserver's metrics", () => {
+    const code = read("apiserver/metrics.ts");
+    const inCode = names(code, /(?:\bname: |peerKindMetric\(\s*)"([a-z_]+)"/g);
+    expect(names(page, /^\| `tombolo_apiserver_([a-z_]+)`/gm)).toEqual(inCode);
+  });
+
+  test("lists the agent's metrics", () => {
+    const inCode = names(read("agent/status/metrics.ts"), /\bgauge\(\s*"([a-z_]+)"/g);
+    expect(names(page, /^\| `tombolo_agent_([a-z_]+)`/gm)).toEqual(inCode);
+  });
+});
+
+describe("docs/annotations.md", () => {
+  test("names every annotation, the older names too", () => {
+    const page = read("docs/annotations.md");
+    for (const name of Object.values(SERVICE_ANNOTATIONS).flat())
+      expect(page).toContain(`\`${name}\``);
+  });
+});
+
+describe("docs/settings.md", () => {
+  test("lists the fields of both configuration files", () => {
+    const page = read("docs/settings.md");
+    const apiserver = names(read("apiserver/config.ts"), /wrong\("(?!etcd")([a-zA-Z.]+)"/g);
+    const agent = names(
+      read("agent/config.ts"),
+      /fields\.(?:get|text|path|endpoints|listen)\("(\w+)"/g,
+    );
+    for (const field of [...apiserver, ...agent]) expect(page).toContain(`\`${field}\``);
+  });
+});
+
+describe("links between pages", () => {
+  const pages = readRepository().filter(({ path }) => path.endsWith(".md"));
+  for (const { path, text } of pages) {
+    test(`of ${path} lead to files that exist`, () => {
+      const targets = names(text, /\]\(([^)#:]+?)(?:#[^)]*)?\)/g);
+      const broken = targets.filter((target) => !existsSync(join(ROOT, dirname(path), target)));
+      expect(broken).toEqual([]);
+    });
+  }
+});
