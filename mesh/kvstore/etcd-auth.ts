@@ -156,7 +156,9 @@ async function unlessThere(adding: Promise<unknown>): Promise<void> {
 }
 
 function encodeRange({ key, prefix }: KeyRange): { key: Buffer; range_end: Buffer } {
-  return { key: Buffer.from(key), range_end: rangeEndOfPrefix(key, !prefix) };
+  // In a permission, unlike in a range, an empty end means the key alone.
+  const end = rangeEndOfPrefix(key, !prefix) ?? Buffer.alloc(0);
+  return { key: Buffer.from(key), range_end: end };
 }
 
 function rangeText({ key, range_end }: { key: Buffer; range_end: Buffer }): string {

@@ -103,8 +103,9 @@ export async function* listPages(
 }
 
 /** The end of the range of all keys below a prefix, or of one key, as etcd wants it. */
-export function rangeEndOfPrefix(prefix: string, exact = false): Buffer {
-  if (exact) return Buffer.alloc(0);
+export function rangeEndOfPrefix(prefix: string, exact = false): Buffer | undefined {
+  // Left out, not empty: an empty one that is on the wire means all keys from here on.
+  if (exact) return undefined;
   const end = Buffer.from(prefix);
   for (let i = end.length - 1; i >= 0; i--) {
     const byte = end[i] ?? 0;
