@@ -1,9 +1,12 @@
 // The agent of one node: `agent/main.ts --config FILE`, inside the node's network namespace. This
 // file puts the real parts together and owns the process; ending it changes no forwarding.
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openDatapath, type Datapath } from "../bpf/datapath.ts";
+import { interfaceIndexFromName } from "../bpf/tc.ts";
 import { createAgentServer } from "../mesh/api/agent-server.ts";
 import { systemRandom } from "../mesh/core/backoff.ts";
 import { systemClock } from "../mesh/core/clock.ts";
@@ -16,7 +19,9 @@ import { createAgent } from "./agent.ts";
 import { createIpCommand } from "./apply/ip-command.ts";
 import { createNodeDevices } from "./apply/node-devices.ts";
 import { createNodeSetup } from "./apply/node-setup.ts";
+import { createPodRepair } from "./apply/pod-repair.ts";
 import { createRouteOperations } from "./apply/route-operations.ts";
+import { openAddressBook, type AddressBook } from "./cni/address-book.ts";
 import { readAgentConfig, type AgentConfig } from "./config.ts";
 import { startHttpServer } from "./status/http-server.ts";
 import { createMetrics } from "./status/metrics.ts";
@@ -63,6 +68,14 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
     clock: systemClock,
     log,
   });
+  const podRepair = createPodRepair({
+    book: await openNodeAddressBook(config.stateDirectory),
+    endpoints: datapath.maps.endpoints,
+    interfaceIndex: interfaceIndexFromName,
+    attachPod: (ifindex) => datapath.attachPod(ifindex),
+    clock: systemClock,
+    log,
+  });
   const report = createReport({
     agent,
     nodeName: config.nodeName,
@@ -87,11 +100,19 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
     const tasks: Task[] = [
       { name: "agent", run: (inner) => agent.run(inner) },
       { name: "node-setup", run: (inner) => nodeSetup.run(inner) },
+      { name: "pod-repair", run: (inner) => podRepair.run(inner) },
     ];
     await runTasks(tasks, signal);
   } finally {
     for (const closer of closers.reverse()) closer.close();
   }
+}
+
+/** The book that the CNI plugin keeps. */
+async function openNodeAddressBook(stateDirectory: string): Promise<AddressBook> {
+  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+  const directory = join(stateDirectory, "address-book");
+  return openAddressBook(directory, { bootId, uniqueName: randomUUID() });
 }
 
 async function readVersion(): Promise<string> {

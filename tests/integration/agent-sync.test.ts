@@ -9,6 +9,7 @@ import type { AgentMaps } from "../../agent/agent.ts";
 import {
   deletionOf,
   EAST,
+  heartbeatPut,
   localService,
   localServicePut,
   ownClusterPuts,
@@ -248,7 +249,11 @@ describe("agent on etcd", () => {
     expect(readFrontends(maps)).toEqual(BOTH);
     // Our own cluster is written again; the peer is not, as when it cannot be reached.
     await write(OWN);
-    await eventually(() => agent.ownSession.status().state.kind === "ready");
+    await eventually(async () => {
+      // Only a heartbeat that comes while the agent listens proves that the writer lives.
+      await write([heartbeatPut()]);
+      return agent.ownSession.status().state.kind === "ready";
+    });
     expect(readFrontends(maps)).toEqual(BOTH);
     await eventually(() => agent.peers.status()[0]?.listed === false);
     expect(readFrontends(maps)).toEqual(BOTH);
