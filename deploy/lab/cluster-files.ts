@@ -1,6 +1,6 @@
 // What the lab writes down: its own record, each cluster's directory with profile, keys and
 // manifests, each node's directory, and the contexts and node files by which `mesh` finds them.
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import { listContexts, readContext, writeContext } from "../../mesh/contexts/contexts.ts";
@@ -8,6 +8,7 @@ import { MeshError } from "../../mesh/core/errors.ts";
 import { initialisePki } from "../../pki/files.ts";
 import { agentConfig, apiserverConfig } from "./daemons.ts";
 import { namespaceManifest, nodeManifest, writeManifest } from "./manifests.ts";
+import { writeJson } from "./json-file.ts";
 import { namespacePath } from "./namespaces.ts";
 import { ETCD_PORT, JOIN_PORT, labNodes, linkAddress } from "./plan.ts";
 import type { LabCluster, LabNode, LabPaths, LabPlan, LabSize } from "./plan.ts";
@@ -126,11 +127,6 @@ async function writeNode(plan: LabPlan, node: LabNode, cgroupRoot: string): Prom
   await mkdir(join(plan.paths.home, "nodes"), { recursive: true, mode: 0o700 });
   const { socket, bpfRoot } = node;
   await writeJson(join(plan.paths.home, "nodes", `${node.name}.json`), { socket, bpfRoot });
-}
-
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeFile(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }
 
 async function listFiles(directory: string): Promise<string[]> {

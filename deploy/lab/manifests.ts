@@ -1,8 +1,9 @@
 // The Kubernetes objects of the lab as plain values, and how they get into a cluster's manifests
 // directory: whole or not at all, one object a file.
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { PUBLIC_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
 import { linkAddress } from "./plan.ts";
 import type { LabNode } from "./plan.ts";
 
@@ -44,11 +45,10 @@ export function manifestFile(object: Pick<Manifest, "kind" | "metadata">): strin
 }
 
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  const path = join(directory, manifestFile(manifest));
-  // Readers of the directory look at *.yaml only, so a half-written file is never seen.
-  await writeFile(`${path}.new`, stringify(manifest));
-  await rename(`${path}.new`, path);
+  // Readers of the directory look at *.yaml only, so the temporary file is never seen.
+  await writeFileAtomic(join(directory, manifestFile(manifest)), stringify(manifest), {
+    mode: PUBLIC_FILE_MODE,
+  });
 }
 
 /** Removing what is not there is success. */

@@ -2,11 +2,12 @@
 // output in a log file, and outliving whoever started it. Remembers them by pid and start time,
 // because a pid alone may have been given to somebody else since.
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { createCgroup, killCgroup, removeCgroup } from "./cgroups.ts";
+import { writeJson } from "./json-file.ts";
 import { namespacePath } from "./namespaces.ts";
 
 /** How long SIGTERM may take before SIGKILL; etcd flushes its log in well under a second. */
@@ -43,7 +44,7 @@ export async function startProcess(
   try {
     const pid = await spawnDetached(spec, log.fd);
     const startTime = (await readStartTime(pid)) ?? "ended";
-    await writeRecord(spec.recordFile, { pid, startTime });
+    await writeJson(spec.recordFile, { pid, startTime });
     return { pid, startTime };
   } finally {
     await log.close();
@@ -122,11 +123,6 @@ async function spawnDetached(spec: ProcessSpec, logFd: number): Promise<number> 
       resolve(child.pid ?? 0);
     });
   });
-}
-
-async function writeRecord(path: string, record: ProcessRecord): Promise<void> {
-  await writeFile(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }
 
 function sendSignal(pid: number, name: NodeJS.Signals): void {
