@@ -3,6 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SERVICE_ANNOTATIONS } from "../../../apiserver/source/service-annotations.ts";
+import { DropReason } from "../../../bpf/gen/drop.ts";
 import { readRepository, ROOT } from "../../sources.ts";
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -43,6 +44,20 @@ describe("docs/settings.md", () => {
       /fields\.(?:get|text|path|endpoints|listen)\("(\w+)"/g,
     );
     for (const field of [...apiserver, ...agent]) expect(page).toContain(`\`${field}\``);
+  });
+});
+
+describe("docs/troubleshooting.md", () => {
+  test("explains every drop reason", () => {
+    const page = read("docs/troubleshooting.md");
+    for (const name of Object.keys(DropReason).filter((name) => !/^(none|count)$/.test(name)))
+      expect(page).toContain(`| \`${name}\` |`);
+  });
+
+  test("explains every finding of preflight", () => {
+    const page = read("docs/troubleshooting.md");
+    const rules = names(read("mesh/connect/preflight.ts"), /^ {4}?"([a-z-]+)",$/gm);
+    for (const rule of rules) expect(page).toContain(`\`${rule}\``);
   });
 });
 
