@@ -86,13 +86,23 @@ function parseYamlObject(text: string, path: string): Record<string, unknown> {
       `Cannot parse "${path}": it is longer than ${FILE_MAX_LENGTH} characters`,
     );
   }
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  const value: unknown = problem === undefined ? document.toJS({ maxAliasCount: 0 }) : undefined;
+  const { value, problem } = parseYaml(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new MeshError("invalid_argument", `Cannot parse "${path}": want a YAML mapping`, {
       cause: problem,
     });
   }
   return value as Record<string, unknown>;
+}
+
+/** Without aliases: these files need none, and a few of them can name billions of values. */
+function parseYaml(text: string): { value?: unknown; problem?: unknown } {
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem !== undefined) return { problem };
+  try {
+    return { value: document.toJS({ maxAliasCount: 0 }) };
+  } catch (error) {
+    return { problem: error };
+  }
 }
