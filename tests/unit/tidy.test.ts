@@ -115,7 +115,7 @@ describe("code", () => {
   });
 
   test("passes no boolean by position", () => {
-    const found = sources.flatMap((file) =>
+    const found = shipped.flatMap((file) =>
       booleanPositionals(codeOnly(file.text)).map((line) => `${file.path}:${line}`),
     );
     expect(found).toEqual([]);
@@ -204,21 +204,28 @@ function findLines(searched: readonly SourceFile[], check: (line: string) => boo
   );
 }
 
-/** Line numbers of `name: boolean` in a parameter list; in an object type it is welcome. */
+/** Line numbers of `name: boolean` among other parameters; in an object type it is welcome. */
 function booleanPositionals(code: string): number[] {
-  return [...code.matchAll(/\b\w+\??: boolean\b/g)].flatMap(({ index }) =>
-    enclosingBracket(code, index) === "(" ? [lineOf(code, index)] : [],
-  );
+  return [...code.matchAll(/\b\w+\??: boolean\b/g)].flatMap(({ index, 0: parameter }) => {
+    const list = enclosingList(code, index);
+    if (list === undefined || list.open !== "(") return [];
+    const isAlone =
+      list.before.trim() === "" && /^,?\s*\)/.test(code.slice(index + parameter.length));
+    return isAlone ? [] : [lineOf(code, index)];
+  });
 }
 
-/** The innermost bracket that is open at a position. */
-function enclosingBracket(code: string, position: number): string | undefined {
+/** The innermost bracket that is open at a position, and what stands between the two. */
+function enclosingList(
+  code: string,
+  position: number,
+): { readonly open: string; readonly before: string } | undefined {
   let depth = 0;
   for (let i = position - 1; i >= 0; i -= 1) {
     const char = code[i] ?? "";
     if (")]}".includes(char)) depth += 1;
     else if ("([{".includes(char)) {
-      if (depth === 0) return char;
+      if (depth === 0) return { open: char, before: code.slice(i + 1, position) };
       depth -= 1;
     }
   }
@@ -228,13 +235,12 @@ function enclosingBracket(code: string, position: number): string | undefined {
 /** Catches that do nothing and have no comment beside, above or below. */
 function silentCatches({ text }: SourceFile): number[] {
   const lines = text.split("\n");
-  const silent =
-    /catch\s*(\(\w*(: unknown)?\)\s*)?\{\s*\}|\.catch\(\(\w*\) => (\{\s*\}|undefined|null)\)/g;
+  const silent = /catch\s*(\(\w*(: unknown)?\)\s*)?\{\s*\}|\.catch\(\(\w*\) => \{\s*\}\)/g;
   return [...text.matchAll(silent)].flatMap(({ index }) => {
     const line = lineOf(text, index);
-    const said = [lines[line - 2], lines[line - 1], lines[line]].some((near) =>
-      near?.includes("//"),
-    );
+    const said = lines
+      .slice(Math.max(0, line - 3), line + 1)
+      .some((near) => /\/\/|\*\//.test(near));
     return said ? [] : [line];
   });
 }
