@@ -112,7 +112,7 @@ export function describeStore(name: string, open: () => Promise<StoreSetup>): vo
     test("watch() of an exact key tells of no other", async () => {
       await write({ a: "1", ab: "1" });
       const follower = new Follower();
-      const target = { prefix: `${PREFIX}a`, maxKeys: 1, exact: true };
+      const target = { prefix: `${PREFIX}a`, maxKeys: 10, exact: true };
       const run = follower.run(store.watch(target, end.signal));
       watches.push(run);
       await eventually(() => follower.synced);

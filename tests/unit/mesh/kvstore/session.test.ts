@@ -416,7 +416,7 @@ describe("ClusterSession under faults", () => {
       }),
       { numRuns: 150 },
     );
-  });
+  }, 120_000);
 });
 
 async function perform(
