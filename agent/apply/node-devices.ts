@@ -47,7 +47,7 @@ export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
       if (found === undefined) {
         await ip.batch(
           [
-            `link add ${device} address ${OVERLAY_MAC} type vxlan external dstport ${port}`,
+            `link add ${device} address ${OVERLAY_MAC} type vxlan external dstport ${port} udp6zerocsumrx`,
             `link set ${device} addrgenmode none`,
           ],
           signal,
