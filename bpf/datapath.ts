@@ -8,6 +8,7 @@
 // notice. Closing gives only this process's file descriptors back; removeDatapath ends it all.
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { MeshError } from "../mesh/core/errors.ts";
 import { createMemory, type Codec } from "./codec.ts";
 import { openPinnedCounts, type CountMap } from "./counts.ts";
 import { podConfigCodec } from "./gen/config.ts";
@@ -17,6 +18,7 @@ import type * as layout from "./gen/layout.ts";
 import * as specs from "./gen/maps.ts";
 import { attachToCgroup } from "./link.ts";
 import { openPinnedMap, type BpfMap } from "./map.ts";
+import { isBpffs } from "./mounts.ts";
 import { loadObject, openObject, type LoadOptions } from "./object.ts";
 import { replacePin } from "./pin.ts";
 import { attachClassifier, detachClassifier, interfaceIndexFromName } from "./tc.ts";
@@ -69,8 +71,7 @@ export function openDatapath(options: DatapathOptions): Datapath {
   const { bpfRoot, overlayInterface } = options;
   const overlayIfindex =
     overlayInterface === undefined ? 0 : interfaceIndexFromName(overlayInterface);
-  for (const path of ["maps", "links", "programs"])
-    mkdirSync(join(bpfRoot, path), { recursive: true, mode: 0o700 });
+  makeDirectories(bpfRoot);
   installSocketPrograms(options);
   installPrograms(options, "overlay");
   installPrograms(options, "pod", encodeConfig(podConfigCodec, { overlayIfindex }));
@@ -139,6 +140,18 @@ export function removeDatapath(
     for (const name of readdirSync(path)) rmSync(join(path, name));
     rmSync(path, { recursive: true });
   }
+}
+
+function makeDirectories(bpfRoot: string): void {
+  mkdirSync(bpfRoot, { recursive: true, mode: 0o700 });
+  if (!isBpffs(bpfRoot))
+    throw new MeshError(
+      "invalid_argument",
+      `Cannot use "${bpfRoot}" as BPF root: it lies in no bpf file system`,
+      { hint: `mount one: \`mount -t bpf bpf ${bpfRoot}\`` },
+    );
+  for (const path of ["maps", "links", "programs"])
+    mkdirSync(join(bpfRoot, path), { recursive: true, mode: 0o700 });
 }
 
 function installSocketPrograms(options: DatapathOptions): void {

@@ -1,6 +1,7 @@
 // Cgroup programs on pinned links. A link outlives every process; a new program is put into the
 // link that is there, so that there is no moment without one.
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync } from "node:fs";
+import { MeshError } from "../mesh/core/errors.ts";
 import { checkResult, isErrno } from "./errno.ts";
 import * as libbpf from "./libbpf.ts";
 import type { LoadedProgram } from "./object.ts";
@@ -14,9 +15,9 @@ export function attachToCgroup(
   program: LoadedProgram,
   { cgroupPath, path }: { readonly cgroupPath: string; readonly path: string },
 ): LinkOutcome {
-  if (existsSync(path) && updateLink(program, { cgroupPath, path })) return "adopted";
-  const cgroup = openSync(cgroupPath, "r");
+  const cgroup = openCgroup(cgroupPath);
   try {
+    if (existsSync(path) && updateLink(program, { cgroup, path })) return "adopted";
     const link = checkResult(
       `Cannot attach program "${program.name}" to cgroup "${cgroupPath}"`,
       libbpf.linkCreate(program.fd, cgroup, program.attachType, null),
@@ -32,17 +33,26 @@ export function attachToCgroup(
   return "created";
 }
 
+function openCgroup(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new MeshError("not_found", `Cannot open cgroup "${path}": ${code}`, { cause: error });
+  }
+}
+
 /** False for a link to another cgroup, or to one that is gone. */
 function updateLink(
   program: LoadedProgram,
-  { cgroupPath, path }: { readonly cgroupPath: string; readonly path: string },
+  { cgroup, path }: { readonly cgroup: number; readonly path: string },
 ): boolean {
   return withPin(path, (fd) => {
     const info: Partial<libbpf.LinkInfo> = {};
     const length = Uint32Array.of(libbpf.SIZE_OF.linkInfo);
     checkResult(`Cannot inspect link "${path}"`, libbpf.linkInfoByFd(fd, info, length));
     // In cgroup2 the id of a cgroup is the inode number of its directory.
-    const cgroupId = statSync(cgroupPath, { bigint: true }).ino;
+    const cgroupId = fstatSync(cgroup, { bigint: true }).ino;
     if (info.attach_type !== program.attachType || BigInt(info.cgroup_id ?? 0) !== cgroupId)
       return false;
     const result = libbpf.linkUpdate(fd, program.fd, null);

@@ -1,7 +1,7 @@
 // A new agent over a running datapath: it adopts maps with their rows and exchanges programs, and
 // no client notices.
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { readdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { openDatapath, openDatapathMaps, removeDatapath } from "../../bpf/datapath.ts";
 import { ClusterHealth } from "../../bpf/gen/layout.ts";
@@ -67,6 +67,51 @@ describe("openDatapath()", () => {
     const names = new Set((await calls).flatMap((counts) => Object.keys(counts)));
     expect(names).toEqual(new Set(["east"]));
   }, 60_000);
+
+  test("moves the links to another cgroup", async () => {
+    const elsewhere = `${scratch.cgroupPath}-elsewhere`;
+    mkdirSync(elsewhere);
+    try {
+      const first = openDatapath({ ...scratch, cgroupPath: elsewhere });
+      const groups = [{ clusterId: 1, backends: [east] }];
+      putService(first.maps, { id: 7, host: "127.0.0.79", port: 80, protocol: "tcp", groups });
+      first.close();
+      const order = { kind: "tcp", host: "127.0.0.79", port: 80, times: 1 } as const;
+      expect(tally(await client.call(order))).toEqual({ ECONNREFUSED: 1 });
+      openDatapath(scratch).close();
+      expect(tally(await client.call(order))).toEqual({ east: 1 });
+      expect(readdirSync(linkDirectory())).toHaveLength(8);
+    } finally {
+      rmdirSync(elsewhere);
+    }
+  });
+
+  test("replaces links whose cgroup is gone", async () => {
+    const gone = `${scratch.cgroupPath}-gone`;
+    mkdirSync(gone);
+    openDatapath({ ...scratch, cgroupPath: gone }).close();
+    rmdirSync(gone);
+    using datapath = openDatapath(scratch);
+    const groups = [{ clusterId: 1, backends: [east] }];
+    putService(datapath.maps, { id: 7, host: HOST, port: 80, protocol: "tcp", groups });
+    expect(tally(await client.call({ kind: "tcp", host: HOST, port: 80, times: 1 }))).toEqual({
+      east: 1,
+    });
+  });
+
+  test("says what is missing", () => {
+    const missing = (changes: object): (() => void) => {
+      return () => openDatapath({ ...scratch, ...changes }).close();
+    };
+    expect(missing({ overlayInterface: "no-such-device" })).toThrow(
+      'Cannot find interface "no-such-device"',
+    );
+    expect(missing({ objectDirectory: "/nowhere" })).toThrow(/there is no such file/);
+    expect(missing({ cgroupPath: `${scratch.cgroupPath}/nowhere` })).toThrow(
+      /Cannot open cgroup ".*nowhere": ENOENT/,
+    );
+    expect(missing({ bpfRoot: "/tmp" })).toThrow('Cannot use "/tmp" as BPF root');
+  });
 
   test("goes on while no process holds it", async () => {
     const datapath = openDatapath(scratch);

@@ -1,6 +1,7 @@
 // A program that knows nothing of the mesh: it makes calls and says what it saw. It runs in the
 // cgroup under test and takes its orders from the test by IPC; it ends when the test hangs up.
 import { createSocket, type SocketType } from "node:dgram";
+import { once } from "node:events";
 import { connect } from "node:net";
 
 export interface CallOrder {
@@ -8,6 +9,8 @@ export interface CallOrder {
   readonly host: string;
   readonly port: number;
   readonly times: number;
+  /** With "udp-connected": the socket was connected to this peer before. */
+  readonly before?: { readonly host: string; readonly port: number };
 }
 
 /** What one call showed: the server's answer and the peer's address, or the error's code. */
@@ -46,10 +49,15 @@ function callTcp({ host, port }: CallOrder): Promise<CallOutcome> {
   });
 }
 
-async function callUdp({ kind, host, port }: CallOrder): Promise<CallOutcome> {
+async function callUdp({ kind, host, port, before }: CallOrder): Promise<CallOutcome> {
   const type: SocketType = host.includes(":") ? "udp6" : "udp4";
   const socket = createSocket({ type, signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
   try {
+    if (before !== undefined) {
+      socket.connect(before.port, before.host);
+      await once(socket, "connect");
+      socket.disconnect();
+    }
     return await new Promise((resolve, reject) => {
       const sent = (error: Error | null): void => {
         if (error) reject(error);

@@ -76,6 +76,18 @@ describe("socket programs", () => {
       ]);
   });
 
+  test("show what a UDP socket was connected to last", async () => {
+    const service = { host: "10.96.0.1", port: 80 };
+    const backend = { host: ipv4.host, port: ipv4.port };
+    for (const [before, now] of [
+      [service, backend],
+      [backend, service],
+    ] as const)
+      expect(await client.call({ kind: "udp-connected", ...now, before, times: 1 })).toEqual([
+        { answer: "four", peer: `${now.host} ${now.port}` },
+      ]);
+  });
+
   test("match the protocol of a frontend", async () => {
     putService(datapath.maps, {
       id: 20,
