@@ -1,6 +1,6 @@
 // What connecting writes in a cluster directory: peers/NAME.yaml, peers/NAME/, remote-users.yaml,
 // and a lock. Every change can be remembered and put back byte for byte. It decides nothing.
-import { open, readdir, readFile, readlink, rm, rmdir, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, readlink, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   PUBLIC_FILE_MODE,
@@ -88,25 +88,27 @@ export async function readInstalledPeers(root: string): Promise<InstalledPeer[]>
   return Promise.all(peers.sort().map((peer) => readInstalledPeer(root, peer)));
 }
 
-/** See `ClusterAccess.rememberPeer`. */
+/** See `ClusterAccess.rememberPeer`. Also covers files that someone else put beside ours. */
 export async function rememberPeerFiles(root: string, peer: string): Promise<() => Promise<void>> {
   const paths = peerPaths(root, peer);
   const directories = [clusterPaths(root).peers, paths.directory];
+  const ours = [paths.key, paths.certificate, paths.caBundle];
+  const others = (await listFiles(paths.directory)).filter((path) => !ours.includes(path));
   // In the order in which they are put back: the watched YAML file after what it names.
-  const files = [
-    clusterPaths(root).remoteUsers,
-    paths.key,
-    paths.certificate,
-    paths.caBundle,
-    paths.file,
-  ];
-  const existing = await filterExisting(directories);
+  const files = [clusterPaths(root).remoteUsers, ...ours, ...others, paths.file];
+  const modes = await Promise.all(directories.map(directoryMode));
   const before = await Promise.all(files.map(async (path) => ({ path, was: await capture(path) })));
   return async () => {
     if (before.at(-1)?.was === undefined) await rm(paths.file, { force: true });
+    for (const [index, directory] of directories.entries()) {
+      const mode = modes[index];
+      if (mode === undefined) continue;
+      await mkdir(directory, { recursive: true });
+      await chmod(directory, mode);
+    }
     for (const { path, was } of before) await putBack(path, was);
-    for (const directory of directories.toReversed()) {
-      if (!existing.includes(directory)) await removeEmptyDirectory(directory);
+    for (const [index, directory] of [...directories.entries()].toReversed()) {
+      if (modes[index] === undefined) await removeEmptyDirectory(directory);
     }
     await syncDirectory(root);
   };
@@ -197,18 +199,24 @@ async function putBack(path: string, was: CapturedFile | undefined): Promise<voi
   await writeFileAtomic(path, was.content, { mode: was.mode });
 }
 
-async function filterExisting(directories: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(
-    directories.map(async (directory) => {
-      try {
-        return (await stat(directory)).isDirectory() ? [directory] : [];
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-        throw error;
-      }
-    }),
-  );
-  return found.flat();
+async function directoryMode(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mode & 0o7777;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Paths of the files in a directory, if it is there. */
+async function listFiles(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map(({ name }) => join(directory, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** A directory that someone else has put something into stays. */

@@ -92,6 +92,7 @@ describe("rememberPeerFiles()", () => {
       "broken files of the peer",
       () => writeTree(root, { "peers/west.yaml": "[", "peers/west/ca.crt": "x" }),
     ],
+    ["a foreign file beside the peer's", () => writeTree(root, { "peers/west/notes": "x" })],
     ["readers, strangely written", () => writeFile(join(root, "remote-users.yaml"), "users: []")],
   ];
   for (const [name, arrange] of states) {
@@ -110,6 +111,7 @@ describe("rememberPeerFiles()", () => {
 
   test("puts back a peer that was removed", async () => {
     await writePeer(root, west);
+    await writeTree(root, { "peers/west/notes": "x" });
     const before = await readTree(root);
     const restore = await rememberPeerFiles(root, "west");
     await deletePeer(root, "west");
