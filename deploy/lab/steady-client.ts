@@ -22,6 +22,8 @@ export interface SteadyClientOptions {
   readonly targets: readonly string[];
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** One TCP connection for all requests to a target, in place of one a request. */
+  readonly keep?: boolean;
   readonly clock: Clock;
 }
 
@@ -43,6 +45,7 @@ export function startSteadyClient(options: SteadyClientOptions): SteadyClient {
     ...targets.flatMap((target) => ["--target", target]),
     `--interval-ms=${options.intervalMs}`,
     `--timeout-ms=${options.timeoutMs}`,
+    ...(options.keep === true ? ["--keep"] : []),
   ]);
   const [program, ...args] = enteringArgv({ ...place, argv });
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });

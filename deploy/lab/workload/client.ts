@@ -1,12 +1,13 @@
-// The lab's client: numbered requests at a steady rate, each on a connection of its own, each
-// recorded as one JSON line {n, sentAtMs, target, ms, answer} or {…, error}. Says nothing about
-// what the answers mean; whoever started it counts.
+// The lab's client: numbered requests at a steady rate, each recorded as one JSON line
+// {n, sentAtMs, target, ms, answer} or {…, error}. Every request has a connection of its own, or,
+// with --keep, all requests to one TCP target share the first. Says nothing about what the answers
+// mean; whoever started it counts.
 //
 //   node client.ts --target tcp:10.97.0.10:80 --target 'udp:[fd00:96:1::a]:80'
-//                  [--interval-ms 20] [--timeout-ms 1000] [--count 100] [--output FILE]
+//                  [--interval-ms 20] [--timeout-ms 1000] [--count 100] [--output FILE] [--keep]
 import { createSocket } from "node:dgram";
 import { openSync, writeSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../../mesh/core/clock.ts";
 
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     "timeout-ms": { type: "string", default: "1000" },
     count: { type: "string" },
     output: { type: "string" },
+    keep: { type: "boolean", default: false },
   },
 });
 const targets = (values.target ?? []).map(parseTarget);
@@ -79,12 +81,62 @@ function askUdp(target: Target, n: number): Promise<string> {
   });
 }
 
+/** Answers come in the order of the requests. A connection that is lost is not opened again. */
+class KeptConnection {
+  readonly #socket: Socket;
+  readonly #waiting: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = [];
+  #failure: Error | undefined;
+
+  constructor({ host, port }: Target) {
+    this.#socket = connect({ host, port, noDelay: true });
+    let pending = "";
+    this.#socket.setEncoding("utf8");
+    this.#socket.on("data", (chunk: string) => {
+      const lines = (pending + chunk).split("\n");
+      pending = lines.pop() ?? "";
+      for (const line of lines) this.#waiting.shift()?.resolve(line);
+    });
+    this.#socket.on("error", (error) => this.#fail(error));
+    this.#socket.on("close", () => this.#fail(new Error("the connection was closed")));
+  }
+
+  ask(n: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#waiting.push({ resolve, reject });
+      const late = AbortSignal.timeout(timeoutMs);
+      late.addEventListener("abort", () => reject(new Error(TIMED_OUT)), { once: true });
+      this.#socket.write(`${n}\n`);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+  }
+}
+
+function ask(target: Target, n: number): Promise<string> {
+  if (target.protocol === "udp") return askUdp(target, n);
+  if (!values.keep) return askTcp(target, n);
+  const connection = kept.get(target.text) ?? new KeptConnection(target);
+  kept.set(target.text, connection);
+  return connection.ask(n);
+}
+
 async function request(target: Target, n: number): Promise<void> {
   const sentAtMs = systemClock.nowMs();
   const start = systemClock.monotonicMs();
   const took = (): number => Math.round((systemClock.monotonicMs() - start) * 100) / 100;
   try {
-    const answer = await (target.protocol === "tcp" ? askTcp : askUdp)(target, n);
+    const answer = await ask(target, n);
     record({ n, sentAtMs, target: target.text, ms: took(), answer });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -96,6 +148,7 @@ function record(line: unknown): void {
   writeSync(output, `${JSON.stringify(line)}\n`);
 }
 
+const kept = new Map<string, KeptConnection>();
 const stop = new AbortController();
 // Asked to stop: no new request, every one under way is recorded.
 process.once("SIGTERM", () => stop.abort());
@@ -115,3 +168,4 @@ for (let n = 1; n <= count && !stop.signal.aborted && targets.length > 0; n++) {
   });
 }
 await Promise.all(running);
+for (const connection of kept.values()) connection.close();
