@@ -26,6 +26,8 @@ export interface EtcdStoreOptions {
   /** How long a silent connection is believed in; half of the time until it counts as dead. */
   readonly keepaliveMs?: number;
   readonly receiveLimitBytes?: number;
+  /** How often the certificate files are looked at. */
+  readonly tlsCheckMs?: number;
 }
 
 export interface EtcdStore extends WritableStore {
@@ -34,7 +36,7 @@ export interface EtcdStore extends WritableStore {
 }
 
 const CALL_TIMEOUT_MS = 10_000;
-/** How often the certificate files are looked at; a rotation has an overlap of hours. */
+/** A rotation has an overlap of hours. */
 const TLS_CHECK_MS = 10_000;
 /** Transactions under way at once: enough to hide the round trip and share etcd's disk syncs. */
 const COMMITS_IN_FLIGHT = 8;
@@ -67,7 +69,7 @@ export function createEtcdStore(options: EtcdStoreOptions): EtcdStore {
     if (options.tls === undefined) return;
     while (!lifetime.signal.aborted) {
       try {
-        await clock.sleep(TLS_CHECK_MS, lifetime.signal);
+        await clock.sleep(options.tlsCheckMs ?? TLS_CHECK_MS, lifetime.signal);
         if (await connection.refreshTls())
           stream.reset(new MeshError("unavailable", "Cannot go on: the certificates have changed"));
       } catch (error) {

@@ -2,6 +2,7 @@
 // is noticed whatever way the files were replaced. Making certificates is pki's job.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
 import { MeshError } from "../core/errors.ts";
 
 export interface TlsFiles {
@@ -26,6 +27,16 @@ export async function readTlsFiles(files: TlsFiles): Promise<TlsMaterial> {
     readPem(files.certFile),
     readPem(files.keyFile),
   ]);
+  try {
+    createSecureContext({ ca, cert, key });
+  } catch (error) {
+    // Half a rotation looks like this, too: the key of the next certificate with the present one.
+    throw new MeshError(
+      "unavailable",
+      `Cannot use certificate "${files.certFile}" with its key and CA`,
+      { cause: error },
+    );
+  }
   const hash = createHash("sha256");
   for (const part of [ca, cert, key]) hash.update(String(part.length)).update(part);
   return { ca, cert, key, fingerprint: hash.digest("hex") };

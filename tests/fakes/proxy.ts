@@ -5,6 +5,8 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
 export interface TcpProxy {
   readonly port: number;
+  /** Connections taken since the start. */
+  readonly accepted: number;
   /** Bytes go through again, also those of new connections only. */
   pass(): Promise<void>;
   /** Resets what is open and every new connection. */
@@ -18,8 +20,10 @@ type Mode = "pass" | "refuse" | "swallow";
 
 export async function startTcpProxy(options: { targetPort: number }): Promise<TcpProxy> {
   let mode: Mode = "pass";
+  let accepted = 0;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
+    accepted++;
     keep(client);
     if (mode === "refuse") {
       client.resetAndDestroy();
@@ -58,6 +62,9 @@ export async function startTcpProxy(options: { targetPort: number }): Promise<Tc
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
+    get accepted() {
+      return accepted;
+    },
     async pass() {
       setMode("pass");
     },
