@@ -2,7 +2,7 @@
 // `GET /version`, whose `Date` header tells the clock on the other side. It reads no data.
 import { request } from "node:http";
 import { connect, type TLSSocket } from "node:tls";
-import { withTimeout, type Clock } from "../core/clock.ts";
+import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { isMeshError, messageFromError } from "../core/errors.ts";
 import type { TrustBundle } from "../../pki/bundle.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
@@ -38,7 +38,7 @@ export async function probeEndpoint(
     });
     return { endpoint, answer: { kind: "reachable", clockOffsetMs } };
   } catch (error) {
-    if (isMeshError(error, "aborted")) throw error;
+    throwIfAborted(signal);
     const kind = isMeshError(error, "unauthenticated") ? "untrusted" : "unreachable";
     return { endpoint, answer: { kind, reason: messageFromError(error) } };
   }
@@ -79,6 +79,7 @@ function openVerified(options: ProbeOptions, signal: AbortSignal): Promise<TLSSo
     const onAbort = (): void => {
       socket.destroy(new Error("no answer in time"));
     };
+    if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("close", () => signal.removeEventListener("abort", onAbort));
     socket.once("error", reject);

@@ -57,6 +57,7 @@ function fetchChain(
     const onAbort = (): void => {
       socket.destroy(new Error("no answer in time"));
     };
+    if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("close", () => signal.removeEventListener("abort", onAbort));
     socket.once("error", (cause) =>
