@@ -3,8 +3,10 @@ import fc from "fast-check";
 import {
   addressFromMapAddress,
   ipcacheKeyFromPrefix,
+  ipcacheKeyFromText,
   isNoAddress,
   mapAddressFromAddress,
+  mapAddressFromText,
   prefixFromIpcacheKey,
 } from "../../../bpf/address.ts";
 import { addressFromBytes, parseAddress, parsePrefix } from "../../../mesh/core/address.ts";
@@ -48,6 +50,46 @@ describe("ipcacheKeyFromPrefix()", () => {
       expect(prefixFromIpcacheKey(key)).toEqual(parsePrefix(text));
     });
   }
+});
+
+describe("mapAddressFromText()", () => {
+  const slow = (text: string): Uint8Array => mapAddressFromAddress(parseAddress(text));
+
+  for (const text of ["0.0.0.0", "255.255.255.255", "::", "::1", "1::", "1::8", "FD00::aBc"])
+    test(`reads ${text}`, () => {
+      expect(mapAddressFromText(text)).toEqual(slow(text));
+    });
+
+  for (const text of ["1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "::ffff:10.0.0.1"])
+    test(`reads ${text}`, () => {
+      expect(mapAddressFromText(text)).toEqual(slow(text));
+    });
+
+  test("reads every address as parseAddress() does", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
+        expect(mapAddressFromText(text)).toEqual(slow(text));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  for (const text of ["", "10.0.0", "10.0.0.256", "010.0.0.1", "fe80::1%eth0", ":::", "x"])
+    test(`refuses ${JSON.stringify(text)}`, () => {
+      expect(() => mapAddressFromText(text)).toThrow(/^Cannot parse IP address/);
+    });
+});
+
+describe("ipcacheKeyFromText()", () => {
+  for (const text of ["10.1.2.3/32", "10.0.0.0/8", "0.0.0.0/0", "fd00::1/128", "fd00::/16", "::/0"])
+    test(`reads ${text} as parsePrefix() does`, () => {
+      expect(ipcacheKeyFromText(text)).toEqual(ipcacheKeyFromPrefix(parsePrefix(text)));
+    });
+
+  for (const text of ["10.1.2.3", "10.1.2.3/33", "10.1.2.3/8", "fd00::1/32", "10.1.2.3/032", "/32"])
+    test(`refuses ${text}`, () => {
+      expect(() => ipcacheKeyFromText(text)).toThrow(/^Cannot parse/);
+    });
 });
 
 test("isNoAddress() is true for 16 zeros only", () => {
