@@ -1,11 +1,10 @@
 // The datapath's maps as the operations of this folder use them: codecs' shapes to plain values
 // and back, nothing more.
-import { parseAddress, parsePrefix } from "../../mesh/core/address.ts";
 import {
   addressFromMapAddress,
-  ipcacheKeyFromPrefix,
+  ipcacheKeyFromText,
   isNoAddress,
-  mapAddressFromAddress,
+  mapAddressFromText,
   prefixFromIpcacheKey,
 } from "../../bpf/address.ts";
 import type { DatapathMaps } from "../../bpf/datapath.ts";
@@ -84,7 +83,7 @@ export function ipcacheMapFromDatapath(
   map: DatapathMaps["ipcache"],
 ): TargetMap<string, IpcacheRow> {
   return adapt(map, {
-    encodeKey: (prefix: string) => ipcacheKeyFromPrefix(parsePrefix(prefix)),
+    encodeKey: ipcacheKeyFromText,
     decodeKey: (key) => prefixFromIpcacheKey(key).text,
     encodeValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }) => ({
       identity,
@@ -142,10 +141,6 @@ function adapt<K, V, MapKey, MapValue>(
 
 function same<T>(value: T): T {
   return value;
-}
-
-function mapAddressFromText(text: string): Uint8Array {
-  return mapAddressFromAddress(parseAddress(text));
 }
 
 function protocolNumber(protocol: TransportProtocol): IpProtocol {
