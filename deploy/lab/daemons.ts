@@ -1,5 +1,6 @@
 // The lab's daemons: the configuration file of each apiserver and agent, how each is started, and
 // how the lab learns that it is ready.
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
@@ -7,7 +8,7 @@ import type { Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { pkiPaths } from "../../pki/files.ts";
 import { commandOutput, inNamespace } from "../../mesh/core/child-process.ts";
-import { namespacePath } from "./namespaces.ts";
+import { isInNamespace, namespacePath } from "./namespaces.ts";
 import {
   AGENT_HEALTH_PORT,
   ETCD_PORT,
@@ -27,6 +28,8 @@ const OVERLAY_PORT = 8472;
 /** Two clusters of two nodes are ready in a few seconds; a loaded machine of one core in less. */
 const READY_LIMIT_MS = 60_000;
 const ALIVE_POLL_MS = 100;
+/** Of a dead daemon's last words; the log has them whole. */
+const SAID_LENGTH = 300;
 
 export interface Daemon extends ProcessSpec {
   readonly kind: "apiserver" | "agent";
@@ -89,7 +92,9 @@ export async function startDaemons(
   const started: string[] = [];
   await Promise.all(
     daemons.map(async (daemon) => {
-      if ((await readAliveProcess(daemon.recordFile)) !== undefined) return;
+      const alive = await readAliveProcess(daemon.recordFile);
+      // One whose namespace was lost and made again is cut off from everything.
+      if (alive !== undefined && (await isInNamespace(alive.pid, daemon.namespace))) return;
       await startProcess(daemon, options);
       started.push(daemon.name);
     }),
@@ -129,7 +134,8 @@ async function watchForEnd(
     // The race is over; this side never settles.
     if (inner.aborted) return new Promise(() => {});
   }
-  throw new MeshError("unavailable", "The process has ended");
+  const last = (await readFile(daemon.logFile, "utf8")).trimEnd().split("\n").at(-1) ?? "";
+  throw new MeshError("unavailable", `The process has ended, saying ${last.slice(0, SAID_LENGTH)}`);
 }
 
 function apiserverDaemon(

@@ -8,12 +8,13 @@ import { removeBpffs } from "./bpf-mount.ts";
 import { createCgroup, removeCgroup } from "./cgroups.ts";
 import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
 import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
+import { withLabLock } from "./lock.ts";
 import { deleteNamespaces, ensureNamespaces, listNamespaces } from "./namespaces.ts";
 import { labNames, labNodes, labPaths, parseLabName, planLab } from "./plan.ts";
-import type { LabSize } from "./plan.ts";
+import type { LabPaths, LabPlan, LabSize } from "./plan.ts";
 import { createPod, listPods, podText } from "./pods.ts";
 import type { PodHost } from "./pods.ts";
-import { checkNameIsOurs, checkOwner, checkPrograms, checkRoot } from "./preflight.ts";
+import { checkNameIsOurs, checkOwner, checkInstallation, checkRoot } from "./preflight.ts";
 
 export interface LabEnvironment {
   readonly home: string;
@@ -30,10 +31,14 @@ export interface LabStep {
 
 /** Makes the lab, or what is missing of it, and resolves when every daemon is ready. */
 export async function bringLabUp(size: LabSize, environment: LabEnvironment): Promise<PodHost> {
-  const { home, clock, signal } = environment;
-  const plan = planLab(size, home);
+  const plan = planLab(size, environment.home);
   checkRoot("make");
-  await checkPrograms();
+  await checkInstallation();
+  return withLabLock(plan.name, () => makeLab(plan, environment));
+}
+
+async function makeLab(plan: LabPlan, environment: LabEnvironment): Promise<PodHost> {
+  const { clock, signal } = environment;
   const cgroupRoot = findCgroup2();
   const cgroup = join(cgroupRoot, plan.cgroup);
   await checkNameIsOurs(plan, cgroup);
@@ -79,14 +84,23 @@ export async function openLab(
 }
 
 /**
- * Removes everything that carries the lab's name, in whatever state it is, and returns what was
- * there. Taking down a lab that does not exist is success.
+ * Removes everything that carries the lab's name, in whatever state it is. Taking down a lab that
+ * does not exist is success.
  */
-export async function takeLabDown(name: string, environment: LabEnvironment): Promise<string[]> {
-  const { home, clock, signal } = environment;
-  const paths = labPaths(parseLabName(name), home);
+export async function takeLabDown(name: string, environment: LabEnvironment): Promise<void> {
+  const paths = labPaths(parseLabName(name), environment.home);
   checkRoot("remove");
-  await checkOwner({ name, paths });
+  await withLabLock(name, async () => {
+    await checkOwner({ name, paths });
+    await removeLab({ name, paths }, environment);
+  });
+}
+
+async function removeLab(
+  { name, paths }: { name: string; paths: LabPaths },
+  environment: LabEnvironment,
+): Promise<void> {
+  const { clock, signal } = environment;
   const cgroupRoot = findCgroup2();
   const step = createStepper(environment);
   // Processes first: what is dead can neither hold the rest nor make it anew.
@@ -104,7 +118,6 @@ export async function takeLabDown(name: string, environment: LabEnvironment): Pr
     await removeLabFiles(paths);
     return "removed";
   });
-  return namespaces;
 }
 
 /** Brings back pods whose process, namespace or node was lost. */

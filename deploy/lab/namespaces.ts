@@ -1,7 +1,7 @@
 // Makes the lab's network namespaces and the links between them, and removes them. Everything is
 // made directly between two namespaces of the lab: the machine's own never holds an interface,
 // an address or a route of it. Making again is repair.
-import { readdir, statfs } from "node:fs/promises";
+import { readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { commandOutput, inNamespace, runCommand } from "../../mesh/core/child-process.ts";
 import { labMembers, UNDERLAY_MTU, UPLINK_DEVICE } from "./plan.ts";
@@ -57,6 +57,20 @@ export async function listNamespaces(prefix: string): Promise<string[]> {
 
 export async function namespaceExists(name: string): Promise<boolean> {
   return (await look(name)) === "mounted";
+}
+
+/** Whether the process lives in the namespace that has this name now. */
+export async function isInNamespace(pid: number, name: string): Promise<boolean> {
+  try {
+    const [own, wanted] = await Promise.all([
+      stat(`/proc/${pid}/ns/net`),
+      stat(namespacePath(name)),
+    ]);
+    return own.ino === wanted.ino && own.dev === wanted.dev;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** Removing what is not there is success. */

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import { withTimeout } from "../../mesh/core/clock.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
-import { MeshError } from "../../mesh/core/errors.ts";
-import { callCni } from "./cni-runtime.ts";
+import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
+import { addressesOfResult, callCni, type CniCall, type CniResult } from "./cni-runtime.ts";
 import { nodeArgv } from "./daemons.ts";
 import { writeJson } from "./json-file.ts";
 import { deleteManifest, namespaceManifest, podManifest, writeManifest } from "./manifests.ts";
@@ -56,6 +56,8 @@ interface PodRecord extends PodSpec {
   readonly containerId: string;
   readonly addresses: readonly string[];
   readonly restarts: number;
+  /** What the plugin answered; undefined until it has. */
+  readonly attachment?: CniResult;
 }
 
 export interface PodHost {
@@ -79,10 +81,7 @@ export async function createPod(
       `Cannot create pod "${podText(spec)}" on "${spec.node}": it runs on "${existing.node}"`,
     );
   }
-  const attached =
-    existing !== undefined &&
-    existing.addresses.length > 0 &&
-    (await namespaceExists(place.namespace));
+  const attached = existing !== undefined && (await isAttached(existing, { place, signal }));
   const record = attached ? existing : await attachPod(host, { spec, place, existing, signal });
   const process = podProcess(place, spec);
   if ((await readAliveProcess(process.recordFile)) === undefined) {
@@ -227,6 +226,29 @@ function podProcess(place: PodPlace, spec: PodSpec): ProcessSpec {
   return { name: podText(spec), argv, namespace, cgroup, logFile, recordFile: place.processFile };
 }
 
+/** Whether the plugin finds all that it gave the pod; losing its node's namespace costs it that. */
+async function isAttached(
+  record: PodRecord,
+  { place, signal }: { place: PodPlace; signal: AbortSignal },
+): Promise<boolean> {
+  if (record.attachment === undefined || !(await namespaceExists(place.namespace))) return false;
+  try {
+    await callCni(
+      { ...cniCall(place, record), command: "CHECK", prevResult: record.attachment },
+      signal,
+    );
+    return true;
+  } catch (error) {
+    if (isMeshError(error, "conflict") || isMeshError(error, "not_found")) return false;
+    throw error;
+  }
+}
+
+function cniCall(place: PodPlace, record: PodRecord): Omit<CniCall, "command"> {
+  const { node, namespace } = place;
+  return { node, containerId: record.containerId, namespace, pod: record };
+}
+
 /** A new sandbox: what an earlier, broken one still holds is given back first. */
 async function attachPod(
   host: PodHost,
@@ -251,9 +273,8 @@ async function attachPod(
   await writeJson(place.recordFile, pending);
   await addNamespaces([place.namespace], signal);
   await ipBatch({ namespace: place.namespace, lines: ["link set lo up"] }, signal);
-  const call = { node: place.node, containerId, namespace: place.namespace, pod: spec };
-  const { addresses } = await callCni({ ...call, command: "ADD" }, signal);
-  const record = { ...pending, addresses };
+  const attachment = await callCni({ ...cniCall(place, pending), command: "ADD" }, signal);
+  const record = { ...pending, attachment, addresses: addressesOfResult(attachment) };
   await writeJson(place.recordFile, record);
   return record;
 }
@@ -262,9 +283,7 @@ async function detachPod(
   place: PodPlace,
   { record, signal }: { record: PodRecord; signal: AbortSignal },
 ): Promise<void> {
-  const { containerId } = record;
-  const call = { node: place.node, containerId, namespace: place.namespace, pod: record };
-  await callCni({ ...call, command: "DEL" }, signal);
+  await callCni({ ...cniCall(place, record), command: "DEL" }, signal);
   if (await namespaceExists(place.namespace)) await deleteNamespaces([place.namespace], signal);
 }
 

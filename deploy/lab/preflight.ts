@@ -3,6 +3,7 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { userInfo } from "node:os";
+import { fileURLToPath } from "node:url";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { isPopulated } from "./cgroups.ts";
 import { checkContexts, readLabOwner, readLabSize } from "./cluster-files.ts";
@@ -16,6 +17,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   mount: "mount",
   etcd: "etcd-server",
 };
+/** The last of the objects that `make -C bpf` builds; agents load all of them. */
+const EBPF_OBJECT = fileURLToPath(new URL("../../build/bpf/socket.bpf.o", import.meta.url));
 const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Throws `permission_denied` for anybody but root. */
@@ -28,14 +31,18 @@ export function checkRoot(verb: string): void {
   );
 }
 
-/** Throws `unsupported` naming the first program that is missing and its package. */
-export async function checkPrograms(): Promise<void> {
+/** Throws `unsupported` naming the first thing that is missing and how to get it. */
+export async function checkInstallation(): Promise<void> {
   for (const [program, debianPackage] of Object.entries(PROGRAMS)) {
     if (await isInstalled(program)) continue;
     throw new MeshError("unsupported", `Cannot make a lab: the program "${program}" is missing`, {
       hint: `apt-get install ${debianPackage}`,
     });
   }
+  if (await isUsable(EBPF_OBJECT, constants.R_OK)) return;
+  throw new MeshError("unsupported", "Cannot make a lab: the eBPF programs are not built", {
+    hint: "`npm run build` builds them",
+  });
 }
 
 /** Throws `conflict` when the name belongs to another lab or to somebody else altogether. */
@@ -79,12 +86,14 @@ export async function checkOwner(plan: Pick<LabPlan, "name" | "paths">): Promise
 
 async function isInstalled(program: string): Promise<boolean> {
   for (const directory of PROGRAM_PATH.split(delimiter)) {
-    try {
-      await access(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      // Not in this directory; the next one may have it.
-    }
+    if (await isUsable(join(directory, program), constants.X_OK)) return true;
   }
   return false;
+}
+
+async function isUsable(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
 }
