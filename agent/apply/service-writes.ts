@@ -16,10 +16,10 @@
 // Groups are an array sorted by tier. While it changes no cluster of the old and of the new list
 // may be missing, or its traffic would be refused:
 //
-//   same clusters     rows in place                                     phase 3
-//   some added        [a c] → [a c c] count 3 → [a b c]                 phases 3, 4, 5 (from the end)
-//   some removed      [a b c] → [a c c] → count 2, then delete [2]      phases 3 (from the start), 4, 7
-//   anything else     [a b] → [a b b a] count 4 → [b a b a] → count 2   phases 3, 4, 5, 6, 7
+//   same clusters    rows in place                                     phase 3
+//   some added       [a c] → [a c c] count 3 → [a b c]                 phases 3, 4, 5 from the end
+//   some removed     [a b c] → [a c c] → count 2, then delete [2]      phases 3, 4, 7
+//   anything else    [a b] → [a b b a] count 4 → [b a b a] → count 2   phases 3, 4, 5, 6, 7
 //
 // A slot number keeps its backend as long as both live, so that one backend more or less costs a
 // write or two and not the group.

@@ -14,6 +14,9 @@ import { labExec } from "./lab-exec.ts";
 import { labPodAdd, labPodDelete } from "./lab-pod.ts";
 import { labStatus } from "./lab-status.ts";
 import { labUp } from "./lab-up.ts";
+import { nodeStatusCommand } from "./node-status.ts";
+import { serviceGetCommand } from "./service-get.ts";
+import { serviceListCommand } from "./service-list.ts";
 import { statusCommand } from "./status.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -29,6 +32,9 @@ export const COMMANDS: readonly Command[] = [
   labPodAdd,
   labPodDelete,
   labDown,
+  nodeStatusCommand,
+  serviceListCommand,
+  serviceGetCommand,
   bpfServicesCommand,
   bpfIpcacheCommand,
   bpfClustersCommand,
