@@ -69,9 +69,10 @@ export interface PodHost {
 /** Makes the pod and returns when it is ready. A pod of that name that runs is left alone. */
 export async function createPod(
   host: PodHost,
-  spec: PodSpec,
+  wanted: PodSpec,
   signal: AbortSignal,
 ): Promise<PodStatus> {
+  const spec = specFromPod(wanted);
   validatePod(spec);
   const place = placePod(host, spec);
   const existing = await readPodRecord(place.recordFile);
@@ -161,6 +162,12 @@ export async function findPodPlace(
 /** "CLUSTER/NAMESPACE/POD" */
 export function podText(pod: Pick<PodSpec, "cluster" | "namespace" | "name">): string {
   return `${pod.cluster}/${pod.namespace}/${pod.name}`;
+}
+
+/** Only what is wanted: a status that is passed as one must not bring back old addresses. */
+function specFromPod(pod: PodSpec): PodSpec {
+  const { cluster, node, namespace, name, labels, serviceAccount, workload, ports } = pod;
+  return { cluster, node, namespace, name, labels, serviceAccount, workload, ports };
 }
 
 function validatePod(spec: PodSpec): void {

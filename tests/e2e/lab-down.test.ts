@@ -1,11 +1,12 @@
 // What `mesh lab` leaves behind: nothing, however the lab came to its end; and what it refuses.
 import { afterAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findCgroup2 } from "../../bpf/mounts.ts";
 import { listProcesses } from "../../deploy/lab/cgroups.ts";
-import { createPod } from "../../deploy/lab/pods.ts";
+import { createPod, listPods } from "../../deploy/lab/pods.ts";
 import { eventually } from "../fakes/eventually.ts";
 import {
   cartPod,
@@ -95,6 +96,46 @@ describe("mesh lab down", () => {
 });
 
 describe("mesh lab up", () => {
+  test(
+    "brings back what was lost: namespaces, daemons, pods; lab exec reaches them",
+    async () => {
+      mustSucceed(await lab.up(SMALL));
+      const pod = cartPod({ cluster: "east", node: "node1", name: "cart-1" });
+      await createPod(await lab.open(), pod, never);
+      const node = `tombolo-${lab.name}-east-node1`;
+      for (const name of [node, `tombolo-${lab.name}-router`]) {
+        mustSucceed(await collect(spawn("ip", ["netns", "delete", name])));
+      }
+      const broken = await lab.mesh(["lab", "status", "--name", lab.name]);
+      expect(broken.status).toBe(1);
+      expect(broken.stdout).toContain("MISSING");
+
+      mustSucceed(await lab.up(SMALL));
+      mustSucceed(await lab.mesh(["lab", "status", "--name", lab.name]));
+      const [status] = await listPods(await lab.open());
+      const script = `require("net").connect(8080, "${status?.addresses[0]}")
+        .on("data", (text) => { process.stdout.write(text); process.exit(7); }).write("1\\n")`;
+      const words = ["lab", "exec", "--name", lab.name, "east/node1", "--"];
+      const answer = await lab.mesh([...words, process.execPath, "-e", script]);
+      expect(answer).toMatchObject({ status: 7, stdout: "east/cart-1\n" });
+    },
+    UP_LIMIT_MS,
+  );
+
+  test(
+    "refuses to work beside another command that changes the lab",
+    async () => {
+      const first = lab.startMesh(["lab", "up", "--name", lab.name, ...SMALL]);
+      const ended = collect(first);
+      await eventually(() => existsSync(join(lab.home, "lab", lab.name, "lab.json")));
+      const { status, stderr } = await lab.down();
+      mustSucceed(await ended);
+      expect(status).toBe(1);
+      expect(stderr).toContain("another command is changing it right now");
+    },
+    UP_LIMIT_MS,
+  );
+
   test(
     "refuses another size, and another home, in one sentence with a hint",
     async () => {
