@@ -72,7 +72,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
   let next = 0;
   let closed = false;
   let current: Promise<EndpointClient> | undefined;
-  let answering: boolean | undefined;
+  let answering = true;
 
   function client(): Promise<EndpointClient> {
     if (closed)
@@ -88,10 +88,14 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
   }
 
   /** Said once for each outage, however many calls and watches meet it. */
-  function note(answers: boolean, fields: LogFields): void {
-    if (answers && answering === false) options.log.info("etcd answers again", fields);
-    if (!answers && answering !== false) options.log.warn("etcd does not answer", fields);
-    answering = answers;
+  function noteSilence(fields: LogFields): void {
+    if (answering) options.log.warn("etcd does not answer", fields);
+    answering = false;
+  }
+
+  function noteAnswer(fields: LogFields): void {
+    if (!answering) options.log.info("etcd answers again", fields);
+    answering = true;
   }
 
   /** The next call goes to the next endpoint, over a new connection; calls in flight may end. */
@@ -102,7 +106,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
         if (now !== failed) return;
         current = undefined;
         next++;
-        note(false, { endpoint: failed.host, error });
+        noteSilence({ endpoint: failed.host, error });
       },
       () => {}, // Its opener has the error.
     );
@@ -120,7 +124,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
           clock: options.clock,
           signal,
         });
-        note(true, { endpoint: used.host });
+        noteAnswer({ endpoint: used.host });
         return response;
       } catch (error) {
         throwIfAborted(signal);

@@ -7,6 +7,7 @@ import { createEtcdConnection, type EtcdConnection } from "./etcd-connection.ts"
 import { entryFromKeyValue, listPages, rangeEndOfPrefix, refusedForSize } from "./etcd-list.ts";
 import { EtcdWitness, type ResponseHeader } from "./etcd-pin.ts";
 import { watchTimeline } from "./etcd-watch.ts";
+import { leaseClassOf } from "./lease-book.ts";
 import { createLeases, LEASE_TTL_SECONDS, type Leases } from "./leases.ts";
 import { watchTargetFrom, type StoreOperation, type WritableStore } from "./store.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -147,6 +148,7 @@ async function commit(options: Commit, signal: AbortSignal): Promise<bigint> {
   const { first, last } = planTransactions(options.operations);
   let highest = 0n;
   for (const stage of [first, last]) {
+    if (stage === last && last.length > 0) await requireIntact(options.leases, signal);
     const waiting = stage.values();
     const workers = Array.from({ length: Math.min(COMMITS_IN_FLIGHT, stage.length) }, async () => {
       for (const transaction of waiting) {
@@ -159,6 +161,20 @@ async function commit(options: Commit, signal: AbortSignal): Promise<bigint> {
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
   return highest;
+}
+
+/**
+ * What vouches for other keys is written only while every lease behind them is known to live, in
+ * the etcd of this moment: it may have been replaced by an empty one a moment ago.
+ */
+async function requireIntact(leases: Leases, signal: AbortSignal): Promise<void> {
+  await leases.check(signal);
+  const lost = leases.lostCount();
+  if (lost > 0)
+    throw new MeshError(
+      "unavailable",
+      `Cannot vouch for what is exported: ${lost} keys were lost and are not written again yet`,
+    );
 }
 
 async function commitTransaction(
@@ -186,9 +202,13 @@ async function commitTransaction(
     } catch (error) {
       // The lease has ended behind our back: find all that have, and write under new ones.
       if (!isMeshError(error, "not_found") || attempt > 1) throw error;
-      await leases.check(signal);
+      await (transaction.some(isVouching) ? requireIntact(leases, signal) : leases.check(signal));
     }
   }
+}
+
+function isVouching(operation: StoreOperation): boolean {
+  return operation.kind === "put" && leaseClassOf(operation.key) === "vouching";
 }
 
 function request(operation: StoreOperation, leaseOfKey: ReadonlyMap<string, string>): object {

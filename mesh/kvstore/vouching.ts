@@ -14,7 +14,7 @@ export interface VouchingOptions {
 }
 
 const POLL_MS = 100;
-const RETRY_MS = 5_000;
+const RETRY_MS = 1_000;
 /** Lost keys that nobody has written again for so long belong to nobody any more. */
 const LOST_KEYS_PATIENCE_MS = 5 * 60_000;
 
