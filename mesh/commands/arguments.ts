@@ -12,7 +12,8 @@ export function parseArguments<const Flags extends FlagTable>(
   try {
     return parseArgs({ args: [...args], options: flags, allowPositionals: true, strict: true });
   } catch (error) {
-    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(". ");
+    // The first sentence; what follows advises on a syntax that no command here uses.
+    const [sentence = ""] = (error as Error).message.split(". ");
     throw new MeshError("invalid_argument", `Cannot understand the arguments: ${sentence}`, {
       hint: firstLine(usage),
     });

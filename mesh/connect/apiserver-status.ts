@@ -1,12 +1,6 @@
-// Reading an apiserver's status over its unix socket, as far as connecting and `mesh status` use
-// it. Missing numbers and texts do not occur: the schema's defaults are filled in on decoding.
-import { fileURLToPath } from "node:url";
-import {
-  createGrpcClient,
-  loadServiceDefinition,
-  localChannelCredentials,
-  type GrpcClient,
-} from "../api/grpc.ts";
+// An apiserver's status as far as connecting and `mesh status` use it, and what it means when no
+// apiserver answers. The call itself is mesh/api/apiserver-client.ts.
+import { readApiserverStatus } from "../api/apiserver-client.ts";
 import type { Clock } from "../core/clock.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { PeerStatus, PeerStatusReader } from "./cluster-facts.ts";
@@ -33,39 +27,19 @@ export function createApiserverStatusReader(options: {
   readonly socketPath: string;
   readonly clock: Clock;
 }): ApiserverStatusReader {
-  const readStatus = (signal: AbortSignal): Promise<ApiserverStatus> =>
-    withClient(options, async (client) => {
-      try {
-        const callOptions = { timeoutMs: STATUS_TIMEOUT_MS, signal };
-        return await client.call<ApiserverStatus>("GetStatus", {}, callOptions);
-      } catch (cause) {
-        if (!isMeshError(cause, "unavailable") && !isMeshError(cause, "deadline_exceeded")) {
-          throw cause;
-        }
-        throw new MeshError(
-          "unavailable",
-          `Cannot ask the apiserver at "${options.socketPath}": it does not answer`,
-          { cause, hint: "check that the cluster's apiserver runs" },
-        );
+  const readStatus = async (signal: AbortSignal): Promise<ApiserverStatus> => {
+    try {
+      return await readApiserverStatus(options, { timeoutMs: STATUS_TIMEOUT_MS, signal });
+    } catch (cause) {
+      if (!isMeshError(cause, "unavailable") && !isMeshError(cause, "deadline_exceeded")) {
+        throw cause;
       }
-    });
+      throw new MeshError(
+        "unavailable",
+        `Cannot ask the apiserver at "${options.socketPath}": it does not answer`,
+        { cause, hint: "check that the cluster's apiserver runs" },
+      );
+    }
+  };
   return { readStatus, readPeers: async (signal) => (await readStatus(signal)).peers };
-}
-
-async function withClient<T>(
-  options: { readonly socketPath: string; readonly clock: Clock },
-  work: (client: GrpcClient) => Promise<T>,
-): Promise<T> {
-  const schema = fileURLToPath(new URL("../api/apiserver.proto", import.meta.url));
-  const client = createGrpcClient({
-    definition: loadServiceDefinition(schema, "tombolo.apiserver.v1.Apiserver"),
-    target: `unix:${options.socketPath}`,
-    credentials: localChannelCredentials(),
-    clock: options.clock,
-  });
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
 }

@@ -79,9 +79,11 @@ async function join(context: JoinContext): Promise<JoinResult> {
   context.remember(() => cancelQuietly(context, credential));
   context.remember(await access.rememberPeer(peer.profile.name));
   onProgress(`connecting "${own.profile.name}" with "${peer.profile.name}"`);
+  // Both admit before either is told to come, so that nobody meets a closed door first.
+  await access.admitReader(peer.profile.name);
+  await client.commit({ credential, certificate: certificate.pem }, signal);
   const certificatePem = answer.certificate;
   await installSide(access, { own, peer, client: request, certificatePem, clock, signal });
-  await client.commit({ credential, certificate: certificate.pem }, signal);
   await verify(context, { credential, peer: peer.profile.name });
   await confirm(context, credential);
   return { cluster: own.profile.name, peer: peer.profile.name };

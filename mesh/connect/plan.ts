@@ -19,13 +19,18 @@ export type ConnectStep =
       readonly reason: string;
     };
 
-/** Steps for every ordered pair. A reader is admitted before it is told to come. */
+/**
+ * Steps for every ordered pair. All readers are admitted before the first is told to come: until
+ * its apiserver has made the user, a cluster refuses whom it has admitted.
+ */
 export function planConnect(clusters: readonly ClusterFacts[], nowMs: number): ConnectStep[] {
-  return clusters.flatMap((reader) =>
+  const steps = clusters.flatMap((reader) =>
     clusters
       .filter((peer) => peer !== reader)
       .flatMap((peer) => planDirection({ reader, peer, nowMs })),
   );
+  const admissions = steps.filter(({ kind }) => kind === "admit-reader");
+  return [...admissions, ...steps.filter((step) => !admissions.includes(step))];
 }
 
 export function describeStep(step: ConnectStep): string {

@@ -24,6 +24,7 @@ export async function verifyConnected(
   expectations: readonly Expectation[],
   options: {
     clock: Clock;
+    /** Told the lines that have changed. */
     onProgress: (lines: readonly string[]) => void;
     signal: AbortSignal;
     limitMs?: number;
@@ -32,12 +33,13 @@ export async function verifyConnected(
   const { clock, signal } = options;
   const limitMs = options.limitMs ?? VERIFY_LIMIT_MS;
   const deadlineMs = clock.monotonicMs() + limitMs;
-  let shown = "";
+  let shown: readonly string[] = [];
   for (;;) {
     const states = await Promise.all(expectations.map((item) => readDirection(item, signal)));
     const lines = states.map(({ line }) => line);
-    if (lines.join("\n") !== shown) options.onProgress(lines);
-    shown = lines.join("\n");
+    const changed = lines.filter((line, index) => line !== shown[index]);
+    if (changed.length > 0) options.onProgress(changed);
+    shown = lines;
     if (states.every(({ works }) => works)) return;
     if (clock.monotonicMs() >= deadlineMs) {
       const missing = states.filter(({ works }) => !works).map(({ line }) => line);

@@ -67,7 +67,7 @@ const ROOMS: readonly Room[] = [
   {
     folders: ["apiserver/"],
     mayImport: "`mesh/*`, `pki`",
-    allowed: [...MESH_LIBRARIES, "pki/"],
+    allowed: [...MESH_LIBRARIES, "mesh/connect/", "pki/"],
     reason: "the state plane must run where there is no datapath and no agent",
   },
   {

@@ -26,11 +26,11 @@ beforeAll(async () => {
 });
 
 describe("planConnect()", () => {
-  test("admits each reader before it is told to come", () => {
+  test("admits all readers before the first is told to come", () => {
     expect(planConnect([east.make(), west.make()], FACTS_NOW_MS)).toEqual([
       { kind: "admit-reader", at: "west", reader: "east" },
-      { kind: "install-peer", at: "east", peer: "west", reason: "not connected yet" },
       { kind: "admit-reader", at: "east", reader: "west" },
+      { kind: "install-peer", at: "east", peer: "west", reason: "not connected yet" },
       { kind: "install-peer", at: "west", peer: "east", reason: "not connected yet" },
     ]);
   });
@@ -38,8 +38,8 @@ describe("planConnect()", () => {
   test("describes every step in a sentence", () => {
     expect(planConnect([east.make(), west.make()], FACTS_NOW_MS).map(describeStep)).toEqual([
       'west: let "east" read its exported state',
-      'east: mirror "west" with a new client certificate signed by "west" (not connected yet)',
       'east: let "west" read its exported state',
+      'east: mirror "west" with a new client certificate signed by "west" (not connected yet)',
       'west: mirror "east" with a new client certificate signed by "east" (not connected yet)',
     ]);
   });
