@@ -44,8 +44,15 @@ describe("initialisePki()", () => {
   test("writes keys that only the owner reads", async () => {
     const tree = await readTree(directory);
     expect(Object.keys(tree).sort()).toEqual([
-      ...["admin.crt", "admin.key", "ca-bundle.crt", "ca.crt", "ca.key"],
-      ...["local.crt", "local.key", "server.crt", "server.key"],
+      "admin.crt",
+      "admin.key",
+      "ca-bundle.crt",
+      "ca.crt",
+      "ca.key",
+      "local.crt",
+      "local.key",
+      "server.crt",
+      "server.key",
     ]);
     for (const [path, entry] of Object.entries(tree)) {
       expect(`${path} ${entry.slice(0, 3)}`).toBe(`${path} ${path.endsWith(".key") ? 600 : 644}`);
@@ -89,7 +96,12 @@ describe("initialisePki()", () => {
     const nowMs = NOW_MS + (LEAF_LIFETIME_MS * 2) / 3 + 1000;
     await initialisePki(directory, { ...options, nowMs });
     expect(changed(before, await readTree(directory))).toEqual([
-      ...["admin.crt", "admin.key", "local.crt", "local.key", "server.crt", "server.key"],
+      "admin.crt",
+      "admin.key",
+      "local.crt",
+      "local.key",
+      "server.crt",
+      "server.key",
     ]);
   });
 

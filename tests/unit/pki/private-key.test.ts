@@ -21,12 +21,15 @@ function expectNoKey(text: string): void {
 describe("PrivateKey", () => {
   const leaks: readonly [string, () => string][] = [
     ["toString()", () => String(key)],
-    ["a template", () => `${key}`],
+    ["a template", () => `${key as unknown as string}`],
     ["concatenation", () => "key: " + (key as unknown as string)],
     ["JSON", () => JSON.stringify({ key })],
     ["inspect()", () => inspect({ nested: [key] }, { depth: 10, showHidden: true })],
-    ["an error", () => messageFromError(new MeshError("internal", `Cannot use ${key}`))],
-    ["enumeration", () => JSON.stringify(Object.entries(key)) + JSON.stringify({ ...key })],
+    ["an error", () => messageFromError(new MeshError("internal", `Cannot use ${String(key)}`))],
+    [
+      "enumeration",
+      () => JSON.stringify(Object.entries(key)) + JSON.stringify(Object.assign({}, key)),
+    ],
   ];
   for (const [name, print] of leaks) {
     test(`does not leak through ${name}`, () => {

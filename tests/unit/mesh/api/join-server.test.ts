@@ -53,41 +53,47 @@ const credential = { inviteId: Buffer.from([1]), secret: Buffer.from([2, 3]) };
 
 describe("createJoinApiServer()", () => {
   test("carries messages, bytes and absent ones, both ways", async () => {
-    const { propose, close } = client();
+    const joiner = client();
     const request = { credential, facts: null, signingRequest: "x" };
-    expect(await propose(request, signal)).toMatchObject({ certificate: "c", facts: null });
+    expect(await joiner.propose(request, signal)).toMatchObject({ certificate: "c", facts: null });
     expect(seen.at(-1)).toEqual(request);
-    close();
+    joiner.close();
   });
 
   test("carries errors with their hints", async () => {
-    const { commit, close } = client();
-    await expect(commit({ credential, certificate: "" }, signal)).rejects.toMatchObject({
+    const joiner = client();
+    await expect(joiner.commit({ credential, certificate: "" }, signal)).rejects.toMatchObject({
       code: "conflict",
       message: "Cannot join: no",
       hint: "do not",
     });
-    close();
+    joiner.close();
   });
 
   test("is not called by whom the name does not satisfy", async () => {
-    const { check, close } = client("west.example.org");
-    await expect(check({ credential }, signal)).rejects.toMatchObject({ code: "unavailable" });
-    close();
+    const joiner = client("west.example.org");
+    await expect(joiner.check({ credential }, signal)).rejects.toMatchObject({
+      code: "unavailable",
+    });
+    joiner.close();
   });
 
   test("does not take a message beyond its limit", async () => {
-    const { propose, close } = client();
+    const joiner = client();
     const signingRequest = "x".repeat(JOIN_MAX_MESSAGE_BYTES + 1);
     await expect(
-      propose({ credential, facts: null, signingRequest }, signal),
+      joiner.propose({ credential, facts: null, signingRequest }, signal),
     ).rejects.toMatchObject({ code: "resource_exhausted" });
-    close();
+    joiner.close();
   });
 });
 
 test("loadJoinDefinition() has every method", () => {
   expect(Object.keys(loadJoinDefinition()).sort()).toEqual([
-    ...["Cancel", "Check", "Commit", "Confirm", "Propose"],
+    "Cancel",
+    "Check",
+    "Commit",
+    "Confirm",
+    "Propose",
   ]);
 });

@@ -58,13 +58,18 @@ describe("invite token", () => {
 
   test("no token with one other character is a token", () => {
     fc.assert(
-      fc.property(tokens, fc.nat(), fc.constantFrom(..."AZaz09-_!."), (token, at, other) => {
-        const text = encodeInviteToken(token);
-        const index = at % text.length;
-        const changed = text.slice(0, index) + other + text.slice(index + 1);
-        fc.pre(changed !== text);
-        expect(() => parseInviteToken(changed)).toThrow(/^Cannot use the token: it /);
-      }),
+      fc.property(
+        tokens,
+        fc.nat(),
+        fc.constantFrom("A", "Z", "a", "z", "0", "9", "-", "_", "!", "."),
+        (token, at, other) => {
+          const text = encodeInviteToken(token);
+          const index = at % text.length;
+          const changed = text.slice(0, index) + other + text.slice(index + 1);
+          fc.pre(changed !== text);
+          expect(() => parseInviteToken(changed)).toThrow(/^Cannot use the token: it /);
+        },
+      ),
     );
   });
 
@@ -101,7 +106,7 @@ describe("invite token", () => {
 describe("InviteSecret", () => {
   test("does not leak by being printed", () => {
     const secret = createInviteSecret();
-    const printed = [`${secret}`, JSON.stringify({ secret }), inspect({ secret })].join(" ");
+    const printed = [String(secret), JSON.stringify({ secret }), inspect({ secret })].join(" ");
     for (const form of ["hex", "base64", "base64url"] as const) {
       expect(printed).not.toContain(secret.bytes.toString(form));
     }
