@@ -1,13 +1,16 @@
 // What `npm start` runs once everything is installed and built: the tour, then where to go from
 // there. Leaves the lab running.
 import { fileURLToPath } from "node:url";
+import { runCommand } from "../mesh/core/child-process.ts";
 import { systemClock } from "../mesh/core/clock.ts";
 import { isMeshError } from "../mesh/core/errors.ts";
 import { printError, styled, type Output } from "../mesh/terminal.ts";
+import { nodeArgv } from "./lab/daemons.ts";
 import { createTimeline } from "./tour/timeline.ts";
 import { runTour } from "./tour/tour.ts";
 
 const LAB_NAME = "lab";
+const MESH_MAIN = fileURLToPath(new URL("../mesh/main.ts", import.meta.url));
 
 const { stdout, stderr } = process;
 const output = outputFromStream(stdout);
@@ -19,7 +22,10 @@ try {
   const whole = await runTour({
     home: process.env["TOMBOLO_HOME"] ?? "/var/lib/tombolo",
     labName: LAB_NAME,
-    meshMain: fileURLToPath(new URL("../mesh/main.ts", import.meta.url)),
+    mesh: (words) => {
+      const [program = process.execPath, ...args] = nodeArgv(MESH_MAIN, words);
+      return runCommand({ argv: [program, ...args] }, abort.signal);
+    },
     timeline,
     clock: systemClock,
     signal: abort.signal,

@@ -1,10 +1,9 @@
 // What `npm start` shows: a lab of two clusters, connected, with a global service in both; then
 // one cluster loses all of its backends under steady requests. Every figure is measured; nothing
 // here knows how it should come out.
-import { runCommand } from "../../mesh/core/child-process.ts";
+import type { CommandResult } from "../../mesh/core/child-process.ts";
 import { throwIfAborted, type Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
-import { nodeArgv } from "../lab/daemons.ts";
 import { findLabPlace } from "../lab/enter.ts";
 import { bringLabUp } from "../lab/lab.ts";
 import { findCluster } from "../lab/plan.ts";
@@ -40,7 +39,8 @@ const PROGRAMMED_LIMIT_MS = 30_000;
 export interface TourOptions {
   readonly home: string;
   readonly labName: string;
-  readonly meshMain: string;
+  /** Runs `mesh WORDS` with the same home. */
+  readonly mesh: (words: readonly string[]) => Promise<CommandResult>;
   readonly timeline: Timeline;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -82,10 +82,9 @@ async function bringUp({ home, labName, timeline, clock, signal }: TourOptions):
 }
 
 /** Runs the command that a person would run. */
-async function connect({ meshMain, timeline, clock, signal }: TourOptions): Promise<void> {
+async function connect({ mesh, timeline, clock, signal }: TourOptions): Promise<void> {
   const startMs = clock.monotonicMs();
-  const [program = process.execPath, ...args] = nodeArgv(meshMain, ["connect", ...CLUSTERS]);
-  const { status, stdout, stderr } = await runCommand({ argv: [program, ...args] }, signal);
+  const { status, stdout, stderr } = await mesh(["connect", ...CLUSTERS]);
   throwIfAborted(signal);
   if (status !== 0) {
     const said = (stderr || stdout).trim();

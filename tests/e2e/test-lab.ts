@@ -32,7 +32,7 @@ export const CART: LabService = {
 };
 
 export interface MeshResult {
-  readonly status: number | null;
+  readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -85,7 +85,7 @@ export function collect(child: ChildProcess): Promise<MeshResult> {
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (status) => resolve({ status, stdout, stderr }));
+    child.once("close", (status) => resolve({ status: status ?? -1, stdout, stderr }));
   });
 }
 

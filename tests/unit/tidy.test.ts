@@ -44,6 +44,20 @@ const MIRROR_EXCEPTIONS = new Map<string, string>([
   ["bpf/counts.ts", "needs a kernel: tests/bpf/packets.test.ts"],
   ["bpf/datapath.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
   ["bpf/tc.ts", "needs a kernel: tests/bpf/overlay.test.ts"],
+  ["agent/cni/main.ts", "wiring; tests/integration/cni-plugin.test.ts runs the plugin"],
+  ["agent/cni/attach.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
+  ["agent/cni/detach.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
+  ["agent/cni/iproute.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
+  ["agent/cni/datapath.ts", "needs a kernel: tests/integration/cni-plugin.test.ts"],
+  ["deploy/lab/bpf-mount.ts", "needs root: tests/e2e/lab-down.test.ts"],
+  ["deploy/lab/lab.ts", "needs root: tests/e2e/lab-down.test.ts"],
+  ["deploy/lab/namespaces.ts", "needs root: tests/e2e/lab-down.test.ts"],
+  ["deploy/lab/pods.ts", "needs root: tests/e2e/lab-down.test.ts"],
+  ["deploy/lab/steady-client.ts", "needs a lab: tests/e2e/lab-traffic.test.ts"],
+  ["deploy/lab/workload/echo.ts", "its client's test talks to it"],
+  ["deploy/start.ts", "wiring of the tour"],
+  ["deploy/tour/tour.ts", "needs a lab: tests/e2e/lab-tour.test.ts"],
+  ["mesh/commands/lab-status.ts", "needs a lab: tests/e2e/lab-down.test.ts"],
 ]);
 
 const LINE_COLUMNS = 100;
