@@ -20,7 +20,7 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
   const written = new Set<string>();
 
   return {
-    update(rows) {
+    async update(rows) {
       const failures = new Map<string, Error>();
       const puts: [string, IpcacheRow][] = [];
       for (const { key, row } of rows) {
@@ -36,24 +36,23 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
         if (found === undefined || !sameIpcacheRow(found, row)) puts.push([key, row]);
       }
       map.putAll(puts);
-      return Promise.resolve(failures);
+      return failures;
     },
-    delete(rows) {
+    async delete(rows) {
       map.deleteAll(rows.map(({ key }) => key));
       for (const { key } of rows) {
         adopted.delete(key);
         written.delete(key);
       }
-      return Promise.resolve(new Map());
+      return new Map();
     },
-    prune(desired) {
+    async prune(desired) {
       const gone: string[] = [];
       for (const [key, row] of adopted) {
         if (desired.get(key) === undefined && settlement.mayPrune(row.clusterId)) gone.push(key);
       }
       map.deleteAll(gone);
       for (const key of gone) adopted.delete(key);
-      return Promise.resolve();
     },
   };
 }

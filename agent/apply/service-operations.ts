@@ -2,7 +2,7 @@
 // reader right (service-writes.ts). Adopts what the pinned maps hold: what is right already is
 // not written again.
 import { MeshError } from "../../mesh/core/errors.ts";
-import type { Failures, Operations } from "../../mesh/core/reconciler.ts";
+import type { Operations } from "../../mesh/core/reconciler.ts";
 import type { Frontend } from "../plan/plan-service.ts";
 import type { HeldGroup } from "../desired/services.ts";
 import type { ServiceMaps, TargetMap } from "./service-maps.ts";
@@ -45,7 +45,7 @@ export function createServiceTarget(maps: ServiceMaps): ServiceTarget {
     held: heldGroups(state),
     state: () => state,
     operations: {
-      update(rows) {
+      async update(rows) {
         const failures = new Map<string, Error>();
         const writes = emptyWrites();
         for (const { key, row } of rows) {
@@ -54,22 +54,21 @@ export function createServiceTarget(maps: ServiceMaps): ServiceTarget {
           else failures.set(key, tooMany(row, full));
         }
         commit(writes);
-        return Promise.resolve<Failures>(failures);
+        return failures;
       },
-      delete(rows) {
+      async delete(rows) {
         const writes = emptyWrites();
         for (const { key } of rows) planFrontendRemoval(key, { state, writes });
         commit(writes);
-        return Promise.resolve<Failures>(new Map());
+        return new Map();
       },
-      prune(desired) {
+      async prune(desired) {
         const writes = emptyWrites();
         for (const key of state.frontends.keys()) {
           if (desired.get(key) === undefined) planFrontendRemoval(key, { state, writes });
         }
         pruneLeftovers(state, writes);
         commit(writes);
-        return Promise.resolve();
       },
     },
   };
