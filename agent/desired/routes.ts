@@ -1,13 +1,20 @@
 // Keeps the desired routes in step with the nodes of all clusters. One prefix, one route: of two
 // nodes that claim the same, our own cluster's wins.
 import type { Clock } from "../../mesh/core/clock.ts";
+import type { MeshNode } from "../../mesh/core/node.ts";
 import { createTable, type Table } from "../../mesh/core/table.ts";
 import type { ClusterIntent, Intent, PeerIntent } from "../intent/intent.ts";
-import { overlayMtu, planNodeRoutes, sameRoute, type NodeRoute } from "../plan/plan-routes.ts";
+import {
+  overlayMtu,
+  planNodeRoutes,
+  sameRoute,
+  type NodeRoute,
+  type RouteContext,
+} from "../plan/plan-routes.ts";
 import { routerAddresses } from "../plan/plan-ipcache.ts";
 import { createClaims, type ClaimSource } from "./claims.ts";
 import { followPeers, followTable } from "./follow.ts";
-import { awaitOwnNode } from "./own-node.ts";
+import { awaitOwnNode, ownNodeFrom } from "./own-node.ts";
 import { createSettlement, listConnected, type Settlement } from "./settlement.ts";
 
 export interface RoutePlannerOptions {
@@ -38,48 +45,62 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
   });
 
   async function run(signal: AbortSignal): Promise<void> {
-    const ownNode = await awaitOwnNode(own, { nodeName, signal });
-    const ownRecord = own.nodes.get(nodeName);
+    if ((await awaitOwnNode(own, { nodeName, signal })) === undefined) return;
     await listConnected({ settlement, peers }, signal);
-    if (ownNode === undefined || ownRecord === undefined || signal.aborted) return;
-    const context = {
-      ownNode,
-      mtu: overlayMtu(underlayMtu, ownRecord),
-      sources: routerAddresses(ownRecord.podPrefixes),
-    };
+    const firstNode = own.nodes.get(nodeName);
+    if (firstNode === undefined || signal.aborted) return;
+    let context = contextOf(firstNode, underlayMtu);
     const sources = new Map<ClusterIntent, ClaimSource<NodeRoute>>();
+
+    const plan = (cluster: ClusterIntent, key: string): void => {
+      const node = cluster.nodes.get(key);
+      const routes = node === undefined ? [] : planNodeRoutes(node, context);
+      sources.get(cluster)?.claim(
+        key,
+        routes.map((row) => ({ key: row.prefix, row })),
+      );
+    };
+    /** All routes name our address and carry our MTU; both change next to never. */
+    const followOwnNode = (): void => {
+      const node = own.nodes.get(nodeName);
+      // A node that is no longer exported still runs: keep what is known of it.
+      if (node === undefined) return;
+      const next = contextOf(node, underlayMtu);
+      if (next.mtu === context.mtu && next.sources.join() === context.sources.join()) return;
+      context = next;
+      for (const [cluster] of sources) {
+        for (const [key] of cluster.nodes.entries()) plan(cluster, key);
+      }
+    };
     const followCluster = (cluster: ClusterIntent, inner: AbortSignal): Promise<void> => {
-      const source = claims.source(cluster === own ? 0 : cluster.cluster.id);
-      sources.set(cluster, source);
+      sources.set(cluster, claims.source(cluster === own ? 0 : cluster.cluster.id));
       settlement.list(cluster.cluster.id);
       const onKey = (key: string): void => {
-        const node = cluster.nodes.get(key);
-        const routes = node === undefined ? [] : planNodeRoutes(node, context);
-        source.claim(
-          key,
-          routes.map((row) => ({ key: row.prefix, row })),
-        );
+        if (cluster === own && key === nodeName) followOwnNode();
+        plan(cluster, key);
       };
       const onSynced = (): void => settlement.settle(cluster.cluster.id);
       return followTable(cluster.nodes, { clock, onKey, onSynced }, inner);
     };
+    const onGone = (peer: PeerIntent): void => {
+      settlement.gone(peer.cluster.id);
+      sources.get(peer)?.clear();
+      sources.delete(peer);
+    };
     await Promise.all([
       settlement.run(signal),
       followCluster(own, signal),
-      followPeers(
-        peers,
-        {
-          run: followCluster,
-          onGone: (peer: PeerIntent) => {
-            settlement.gone(peer.cluster.id);
-            sources.get(peer)?.clear();
-            sources.delete(peer);
-          },
-        },
-        signal,
-      ),
+      followPeers(peers, { run: followCluster, onGone }, signal),
     ]);
   }
 
   return { desired, settlement, contested: () => claims.contested(), run };
+}
+
+function contextOf(node: MeshNode, underlayMtu: number): RouteContext {
+  return {
+    ownNode: ownNodeFrom(node),
+    mtu: overlayMtu(underlayMtu, node),
+    sources: routerAddresses(node.podPrefixes),
+  };
 }

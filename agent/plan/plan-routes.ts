@@ -26,15 +26,15 @@ export function overlayMtu(underlayMtu: number, node: MeshNode): number {
   return underlayMtu - OVERLAY_OVERHEAD_BYTES[family];
 }
 
-export function planNodeRoutes(
-  node: MeshNode,
-  context: {
-    readonly ownNode: OwnNode;
-    readonly mtu: number;
-    /** Our node's router addresses. */
-    readonly sources: readonly string[];
-  },
-): NodeRoute[] {
+/** What routes to other nodes need to know of our own. */
+export interface RouteContext {
+  readonly ownNode: OwnNode;
+  readonly mtu: number;
+  /** Our node's router addresses. */
+  readonly sources: readonly string[];
+}
+
+export function planNodeRoutes(node: MeshNode, context: RouteContext): NodeRoute[] {
   if (isOwnNode(node, context.ownNode)) {
     return node.podPrefixes.map((prefix) => ({ kind: "unreachable", prefix }));
   }

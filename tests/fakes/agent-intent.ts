@@ -1,0 +1,47 @@
+// Intent that a test writes by hand: the tables that sessions would fill.
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
+import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
+import { createTable, type WritableTable } from "../../mesh/core/table.ts";
+import type { Intent, PeerIntent } from "../../agent/intent/intent.ts";
+
+export interface WritableCluster<Service> {
+  readonly cluster: ClusterIdentity;
+  readonly nodes: WritableTable<MeshNode>;
+  readonly endpoints: WritableTable<EndpointAddress>;
+  readonly services: WritableTable<Service>;
+  markSynced(): void;
+}
+
+export interface WritableIntent extends Intent {
+  readonly own: WritableCluster<LocalService>;
+  readonly peers: WritableTable<PeerIntent>;
+}
+
+export function createTestCluster<Service>(cluster: ClusterIdentity): WritableCluster<Service> {
+  const nodes = createTable<MeshNode>({ name: "nodes" });
+  const endpoints = createTable<EndpointAddress>({ name: "endpoints" });
+  const services = createTable<Service>({ name: "services" });
+  return {
+    cluster,
+    nodes,
+    endpoints,
+    services,
+    markSynced() {
+      nodes.markSynced();
+      endpoints.markSynced();
+      services.markSynced();
+    },
+  };
+}
+
+export function createTestIntent(cluster: ClusterIdentity): WritableIntent {
+  return {
+    own: createTestCluster<LocalService>(cluster),
+    peers: createTable<PeerIntent>({ name: "peers" }),
+  };
+}
+
+export function createTestPeer(cluster: ClusterIdentity): WritableCluster<ClusterService> {
+  return createTestCluster<ClusterService>(cluster);
+}

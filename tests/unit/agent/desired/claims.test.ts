@@ -1,0 +1,82 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { createTable } from "../../../../mesh/core/table.ts";
+import { createClaims } from "../../../../agent/desired/claims.ts";
+
+function rows(...texts: readonly string[]): { key: string; row: string }[] {
+  return texts.map((text) => {
+    const [key = "", row = ""] = text.split("=");
+    return { key, row };
+  });
+}
+
+describe("createClaims()", () => {
+  test("gives a key to the lowest rank, then to the first name, and passes it on", () => {
+    const table = createTable<string>({ name: "t" });
+    const claims = createClaims(table);
+    const [own, peer] = [claims.source(0), claims.source(2)];
+    peer.claim("b", rows("x=peer-b"));
+    peer.claim("a", rows("x=peer-a"));
+    expect(table.get("x")).toBe("peer-a");
+    own.claim("z", rows("x=own"));
+    expect(table.get("x")).toBe("own");
+    expect(claims.contested()).toBe(1);
+    own.claim("z", []);
+    peer.claim("a", []);
+    expect(table.get("x")).toBe("peer-b");
+    expect(claims.contested()).toBe(0);
+    peer.clear();
+    expect(table.size).toBe(0);
+  });
+
+  test("keeps what an object claims again, and releases what it does not", () => {
+    const table = createTable<string>({ name: "t" });
+    const source = createClaims(table).source(0);
+    source.claim("a", rows("x=1", "y=1"));
+    source.claim("a", rows("y=2", "z=2"));
+    expect(Object.fromEntries(table.entries())).toEqual({ y: "2", z: "2" });
+  });
+
+  const change = fc.record({
+    rank: fc.nat(2),
+    name: fc.constantFrom("a", "b", "c"),
+    keys: fc.uniqueArray(fc.constantFrom("x", "y", "z"), { maxLength: 3 }),
+    clear: fc.boolean(),
+  });
+
+  test("ends with the same owners whatever came first", () => {
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
+        const table = createTable<string>({ name: "t" });
+        const claims = createClaims(table);
+        const sources = [claims.source(0), claims.source(1), claims.source(2)];
+        const final = new Map<string, (typeof changes)[number]>();
+        for (const item of changes) {
+          if (item.clear && item.keys.length === 0) {
+            sources[item.rank]?.clear();
+            for (const key of [...final.keys()]) {
+              if (key.startsWith(`${item.rank}`)) final.delete(key);
+            }
+          } else {
+            const text = `${item.rank}${item.name}`;
+            sources[item.rank]?.claim(
+              item.name,
+              item.keys.map((key) => ({ key, row: text })),
+            );
+            final.set(text, item);
+          }
+        }
+        const wanted = new Map<string, string>();
+        let contested = 0;
+        for (const key of ["x", "y", "z"] as const) {
+          const claimants = [...final].filter(([, { keys }]) => keys.includes(key));
+          const [first] = claimants.map(([text]) => text).sort();
+          if (first !== undefined) wanted.set(key, first);
+          if (claimants.length > 1) contested++;
+        }
+        expect(new Map(table.entries())).toEqual(wanted);
+        expect(claims.contested()).toBe(contested);
+      }),
+    );
+  });
+});
