@@ -15,6 +15,7 @@ export interface FactsMessage {
   readonly caBundle: string;
   readonly prefixes: readonly PrefixClaimMessage[];
   readonly peers: readonly KnownPeerMessage[];
+  readonly encryption: readonly string[];
   readonly version: string;
   readonly nowMs: string;
 }

@@ -13,6 +13,8 @@ export interface ClusterFacts {
   readonly endpoints: readonly EndpointFacts[];
   /** Pod prefixes of the cluster's own nodes and of those of the peers it mirrors. */
   readonly prefixes: readonly PrefixClaim[];
+  /** How the cluster's own nodes encrypt, each way once, sorted; empty if it is not known. */
+  readonly encryption: readonly EncryptionMode[];
   /** What the cluster's etcd says about itself, if it says anything yet. */
   readonly advertised: AdvertisedConfig | undefined;
   /** Why the cluster's apiserver does not answer; undefined if it does. */
@@ -23,6 +25,9 @@ export interface ClusterFacts {
   /** Names of the clusters that may read this one. */
   readonly readers: readonly string[];
 }
+
+/** In the words of a node's key id (reference §1.6): 0, 1 to 15, 255. */
+export type EncryptionMode = "none" | "ipsec" | "wireguard";
 
 export interface AdvertisedConfig {
   readonly id: number;

@@ -100,6 +100,7 @@ async function readFacts(
     bundle,
     endpoints,
     prefixes: etcd.prefixes,
+    encryption: etcd.encryption,
     advertised: etcd.clusters.find(({ name }) => name === profile.name),
     apiserverProblem: await apiserverProblem(options.apiserver, signal),
     version: etcd.version,
@@ -129,7 +130,7 @@ async function readEtcd(
   },
   signal: AbortSignal,
 ): Promise<EtcdFacts> {
-  const nothing: EtcdFacts = { clusters: [], prefixes: [], version: "" };
+  const nothing: EtcdFacts = { clusters: [], prefixes: [], encryption: [], version: "" };
   if (!options.endpoints.some(({ answer }) => answer.kind === "reachable")) return nothing;
   return withStore(options, (store) => readEtcdFacts(store, { cluster: options.profile, signal }));
 }

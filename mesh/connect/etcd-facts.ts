@@ -15,14 +15,17 @@ import { parseService } from "../kvstore/records/service.ts";
 import { parseVersion } from "../kvstore/records/version.ts";
 import type { ClusterIdentity } from "../core/cluster.ts";
 import { isMeshError } from "../core/errors.ts";
+import type { MeshNode } from "../core/node.ts";
 import { serviceKey, type ClusterService } from "../core/service.ts";
 import type { ServiceLoss } from "./cluster-access.ts";
-import type { PrefixClaim } from "./cluster-facts.ts";
+import type { EncryptionMode, PrefixClaim } from "./cluster-facts.ts";
 
 export interface EtcdFacts {
   /** The cluster itself, once it has exported its config, and every peer that it mirrors. */
   readonly clusters: readonly ClusterIdentity[];
   readonly prefixes: readonly PrefixClaim[];
+  /** How the cluster's own nodes encrypt, each way once, sorted. */
+  readonly encryption: readonly EncryptionMode[];
   readonly version: string;
 }
 
@@ -33,6 +36,7 @@ export async function readEtcdFacts(
   const { cluster, signal } = options;
   const clusters = await readClusters(store, signal);
   const prefixes: PrefixClaim[] = [];
+  const encryption = new Set<EncryptionMode>();
   for (const owner of clusters) {
     const own = owner.name === cluster.name;
     const prefix = own
@@ -44,12 +48,14 @@ export async function readEtcdFacts(
       parse: (name, value) => parseNode(name, value, owner),
     });
     for await (const node of nodes) {
+      if (own) encryption.add(encryptionMode(node));
       for (const podPrefix of node.podPrefixes) {
         prefixes.push({ prefix: podPrefix, cluster: owner.name, node: node.name });
       }
     }
   }
-  return { clusters, prefixes, version: await readVersion(store, options) };
+  const version = await readVersion(store, options);
+  return { clusters, prefixes, encryption: [...encryption].sort(), version };
 }
 
 /** Every global service of the cluster that has backends in `peer`. */
@@ -87,6 +93,11 @@ export async function readServiceLosses(
       remainingBackends: remaining.get(service) ?? 0,
     }))
     .sort((a, b) => (a.service < b.service ? -1 : 1));
+}
+
+function encryptionMode({ encryptionKey }: MeshNode): EncryptionMode {
+  if (encryptionKey === 0) return "none";
+  return encryptionKey === 255 ? "wireguard" : "ipsec";
 }
 
 function readCachedServices(

@@ -6,7 +6,7 @@ import { parsePrefix } from "../core/address.ts";
 import { parseClusterName } from "../core/cluster.ts";
 import { MeshError } from "../core/errors.ts";
 import { parseClusterProfile } from "../contexts/cluster-directory.ts";
-import type { ClusterFacts } from "./cluster-facts.ts";
+import type { ClusterFacts, EncryptionMode } from "./cluster-facts.ts";
 
 /** 10,000 nodes with two families; twice, for the peers that a cluster mirrors. */
 const MAX_PREFIXES = 40_000;
@@ -15,6 +15,8 @@ const MAX_PEERS = 511;
 const MAX_ENDPOINTS = 16;
 /** A Kubernetes object's name. */
 const NODE_NAME_MAX_LENGTH = 253;
+/** Sorted. A word that is none of these comes from a newer version and is not known here. */
+const ENCRYPTION_MODES: readonly EncryptionMode[] = ["ipsec", "none", "wireguard"];
 const VERSION = /^[-+.0-9A-Za-z]{0,64}$/;
 
 export function messageFromFacts(facts: ClusterFacts, nowMs: number): FactsMessage {
@@ -27,6 +29,7 @@ export function messageFromFacts(facts: ClusterFacts, nowMs: number): FactsMessa
     joinEndpoint: profile.joinEndpoint,
     caBundle: encodeBundle(facts.bundle),
     prefixes: facts.prefixes,
+    encryption: facts.encryption,
     peers: facts.peers.map(({ name, id }) => ({ name, id: id ?? 0 })),
     version: facts.version,
     nowMs: String(Math.round(nowMs)),
@@ -64,6 +67,7 @@ export function factsFromMessage(
       if (node.length > NODE_NAME_MAX_LENGTH) throw refusal(context, "a node's name is too long");
       return { prefix: parsePrefix(prefix).text, cluster: parseClusterName(cluster), node };
     }),
+    encryption: ENCRYPTION_MODES.filter((mode) => message.encryption.includes(mode)),
     advertised: undefined,
     apiserverProblem: undefined,
     version: message.version,

@@ -18,6 +18,7 @@ export type FindingRule =
   | "identity-width"
   | "config-mismatch"
   | "pod-prefix-overlap"
+  | "encryption-mode"
   | "apiserver-unreachable"
   | "endpoint-unreachable"
   | "endpoint-untrusted"
@@ -62,6 +63,7 @@ function checkPair(a: ClusterFacts, b: ClusterFacts): Finding[] {
     ...checkPairClocks(a, b),
     ...checkKnownPeer(a, b),
     ...checkKnownPeer(b, a),
+    ...checkEncryption(a, b),
     ...checkVersions(a, b),
   ];
 }
@@ -194,6 +196,18 @@ function checkPairClocks(a: ClusterFacts, b: ClusterFacts): Finding[] {
       "clock-skew",
       `The clocks of clusters "${a.profile.name}" and "${b.profile.name}" differ by ${seconds(skew)}; the limit is ${seconds(CLOCK_SKEW_LIMIT_MS)}`,
       "synchronise the clocks (NTP) and try again",
+    ),
+  ];
+}
+
+function checkEncryption(a: ClusterFacts, b: ClusterFacts): Finding[] {
+  const [one, other] = [a.encryption.join(" and "), b.encryption.join(" and ")];
+  if (one === "" || other === "" || one === other) return [];
+  return [
+    error(
+      "encryption-mode",
+      `Nodes of cluster "${a.profile.name}" encrypt with ${one} and nodes of "${b.profile.name}" with ${other}`,
+      "all nodes of a mesh must encrypt in the same way, or none; change one of the clusters",
     ),
   ];
 }

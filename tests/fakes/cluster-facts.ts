@@ -28,6 +28,7 @@ export async function createFactsMaker(name: string, id: number): Promise<FactsM
       bundle: { authorities: [authority.certificate] },
       endpoints: [{ endpoint, answer: { kind: "reachable", clockOffsetMs: 0 } }],
       prefixes: [{ prefix: `10.${id}.0.0/16`, cluster: name, node: `${name}-1` }],
+      encryption: ["none"],
       advertised: { id, maxConnectedClusters: 255 },
       apiserverProblem: undefined,
       version: "0.1.0",

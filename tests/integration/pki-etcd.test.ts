@@ -116,23 +116,17 @@ describe("certificates against etcd with authentication on", () => {
 
   test("etcd's own client agrees", async () => {
     const { caFile, certFile, keyFile } = ownFiles("admin");
-    const { stdout } = await run(
-      "etcdctl",
-      [
-        ...["--endpoints", east.etcd?.endpoint ?? "", "--cacert", caFile],
-        ...["--cert", certFile, "--key", keyFile, "get", "--print-value-only", STATE],
-      ],
-      { env: { ETCDCTL_API: "3" } },
-    );
+    const endpoint = east.etcd?.endpoint ?? "";
+    const words = `--endpoints ${endpoint} --cacert ${caFile} --cert ${certFile} --key ${keyFile}`;
+    const args = `${words} get --print-value-only ${STATE}`.split(" ");
+    const { stdout } = await run("etcdctl", args, { env: { ETCDCTL_API: "3" } });
     expect(stdout.trim()).toBe("{}");
   });
 
   test("openssl agrees, strictly", async () => {
     const paths = pkiPaths(join(east.directory, "pki"));
-    const { stdout } = await run("openssl", [
-      ...["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", paths.caBundle],
-      paths.serverCertificate,
-    ]);
+    const words = `verify -x509_strict -purpose sslserver -CAfile ${paths.caBundle}`;
+    const { stdout } = await run("openssl", [...words.split(" "), paths.serverCertificate]);
     expect(stdout).toContain("OK");
   });
 });

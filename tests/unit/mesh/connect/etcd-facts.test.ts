@@ -113,6 +113,7 @@ describe("readEtcdFacts()", () => {
         { prefix: "10.1.0.0/24", cluster: "east", node: "n1" },
         { prefix: "10.2.0.0/24", cluster: "west", node: "n1" },
       ],
+      encryption: ["none"],
       version: "0.1.0",
     });
   });
@@ -121,6 +122,7 @@ describe("readEtcdFacts()", () => {
     expect(await readEtcdFacts(storeOf({}), { cluster: east, signal })).toEqual({
       clusters: [],
       prefixes: [],
+      encryption: [],
       version: "",
     });
   });

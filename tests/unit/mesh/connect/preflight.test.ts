@@ -102,6 +102,12 @@ describe("preflight()", () => {
       /of cluster "north" \(node "n"\) overlaps .* of cluster "west"/,
     ],
     [
+      "another way to encrypt",
+      () => [east.make(), west.make({ encryption: ["none", "wireguard"] })],
+      "encryption-mode",
+      /^Nodes of cluster "east" encrypt with none and nodes of "west" with none and wireguard$/,
+    ],
+    [
       "a dead apiserver",
       () => [east.make({ apiserverProblem: "no answer" }), west.make()],
       "apiserver-unreachable",
