@@ -48,7 +48,8 @@ export function planAuth({ cluster, remotes }: { cluster: string; remotes: reado
   readonly users: readonly EtcdUser[];
 } {
   const below = (key: string): KeyRange => ({ key, prefix: true });
-  const heartbeat: KeyRange = { key: HEARTBEAT_KEY, prefix: false };
+  // A range, although it is one key: Cilium's readers watch it as a prefix.
+  const heartbeat = below(HEARTBEAT_KEY);
   return {
     roles: [
       {
