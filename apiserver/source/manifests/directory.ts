@@ -11,12 +11,13 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../../mesh/core/clock.ts";
+import { messageFromError } from "../../../mesh/core/errors.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { createBell, watchDirectory } from "../../directory-watch.ts";
 import { SOURCE_KINDS, type SourceProblem, type WritableSource } from "../objects.ts";
 import type { LastGood } from "./last-good.ts";
 import { createManifestMerge } from "./merge.ts";
-import { parseManifestFile } from "./parse-file.ts";
+import { parseManifestFile, type ParsedFile } from "./parse-file.ts";
 
 export interface ManifestSourceOptions {
   readonly directory: string;
@@ -61,8 +62,8 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
 
   /** Returns whether something has changed that has not come to rest. */
   async function scan(): Promise<boolean> {
-    const found = await fingerprints(directory).catch((error: Error) => error);
-    if (found instanceof Error) {
+    const found = await fingerprints(directory).catch(messageFromError);
+    if (typeof found === "string") {
       directoryFailed(found);
       return false;
     }
@@ -92,19 +93,19 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
   }
 
   async function loadFile(file: string, fingerprint: string): Promise<void> {
-    const text = await readManifest(join(directory, file));
-    const parsed = text instanceof Error ? unreadable(file, text) : parseManifestFile(file, text);
+    const { text, problem } = await readManifest(join(directory, file));
+    const parsed = text === undefined ? unreadable(file, problem) : parseManifestFile(file, text);
     const broken = parsed.problems.some(({ severity }) => severity === "error");
     const first = !known.has(file);
     known.set(file, { fingerprint, problems: parsed.problems });
-    if (!broken && typeof text === "string") {
+    if (!broken && text !== undefined) {
       merge.setFile(file, parsed.objects);
       await lastGood.write(file, text);
     } else if (first) {
       const good = await lastGood.read(file);
       if (good !== undefined) merge.setFile(file, parseManifestFile(file, good).objects);
     }
-    for (const problem of parsed.problems) report(problem);
+    for (const found of parsed.problems) report(found);
   }
 
   async function removeFile(file: string): Promise<void> {
@@ -113,8 +114,8 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
     await lastGood.remove(file);
   }
 
-  function directoryFailed(error: Error): void {
-    const message = `Cannot read manifests directory "${directory}": ${error.message}`;
+  function directoryFailed(reason: string): void {
+    const message = `Cannot read manifests directory "${directory}": ${reason}`;
     if (directoryProblem?.message === message) return;
     directoryProblem = { ...NOWHERE, severity: "error", file: "", message };
     report(directoryProblem);
@@ -153,8 +154,8 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
 
 const NOWHERE = { line: 0, column: 0, object: "" };
 
-function unreadable(file: string, error: Error): ReturnType<typeof parseManifestFile> {
-  const message = `Cannot read "${file}": ${error.message}`;
+function unreadable(file: string, reason: string): ParsedFile {
+  const message = `Cannot read "${file}": ${reason}`;
   return { objects: [], problems: [{ ...NOWHERE, severity: "error", file, message }] };
 }
 
@@ -170,12 +171,12 @@ async function fingerprints(directory: string): Promise<Map<string, string>> {
   return found;
 }
 
-async function readManifest(path: string): Promise<string | Error> {
+async function readManifest(path: string): Promise<{ text?: string; problem: string }> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) return new Error(`want at most ${MAX_FILE_BYTES} bytes`);
-    return await readFile(path, "utf8");
+    if (size > MAX_FILE_BYTES) return { problem: `want at most ${MAX_FILE_BYTES} bytes` };
+    return { text: await readFile(path, "utf8"), problem: "" };
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return { problem: messageFromError(error) };
   }
 }

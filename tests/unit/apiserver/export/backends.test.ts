@@ -1,0 +1,158 @@
+import { describe, expect, test } from "@jest/globals";
+import { backendsFromPods, backendsFromSlices } from "../../../../apiserver/export/backends.ts";
+import type {
+  PodObject,
+  ServiceObject,
+  SliceEndpoint,
+  SliceObject,
+} from "../../../../apiserver/source/objects.ts";
+import { DEFAULT_SERVICE_SETTINGS, type AddressPorts } from "../../../../mesh/core/service.ts";
+
+const SERVICE: ServiceObject = {
+  kind: "Service",
+  namespace: "shop",
+  name: "cart",
+  labels: new Map(),
+  selector: new Map([["app", "cart"]]),
+  clusterIps: ["10.96.0.1"],
+  families: [],
+  ports: [{ name: "http", port: 80, protocol: "TCP", target: "web" }],
+  publishNotReady: false,
+  settings: DEFAULT_SERVICE_SETTINGS,
+};
+
+function pod(fields: Partial<PodObject>): PodObject {
+  return {
+    kind: "Pod",
+    namespace: "shop",
+    name: "cart-0",
+    labels: new Map([["app", "cart"]]),
+    serviceAccount: "default",
+    nodeName: "n1",
+    hostNetwork: false,
+    ips: ["10.1.0.5", "fd01::5"],
+    ports: [{ name: "web", port: 8080, protocol: "TCP" }],
+    ready: true,
+    terminating: false,
+    finished: false,
+    ...fields,
+  };
+}
+
+function plain(backends: AddressPorts): Record<string, string[]> {
+  return Object.fromEntries(
+    [...backends].map(([address, ports]) => [
+      address,
+      [...ports].map(([name, { protocol, port }]) => `${name}=${port}/${protocol}`),
+    ]),
+  );
+}
+
+describe("backendsFromPods()", () => {
+  const web = ["http=8080/TCP"];
+  const leaving = pod({ ips: ["10.1.0.6"], terminating: true });
+  const cases: [string, Partial<ServiceObject>, PodObject[], Record<string, string[]>][] = [
+    ["takes the family of the ClusterIP", {}, [pod({})], { "10.1.0.5": web }],
+    [
+      "takes both families of a dual-stack service",
+      { clusterIps: ["10.96.0.1", "fd96::1"] },
+      [pod({})],
+      { "10.1.0.5": web, "fd01::5": web },
+    ],
+    ["goes by ipFamilies first", { families: [6] }, [pod({})], { "fd01::5": web }],
+    [
+      "takes every family for a headless service",
+      { clusterIps: [] },
+      [pod({})],
+      { "10.1.0.5": web, "fd01::5": web },
+    ],
+    ["leaves out pods that are not ready", {}, [pod({ ready: false })], {}],
+    [
+      "takes them where the service asks for it",
+      { publishNotReady: true },
+      [pod({ ready: false })],
+      { "10.1.0.5": web },
+    ],
+    ["leaves out finished pods", {}, [pod({ finished: true })], {}],
+    ["leaves out terminating pods while others serve", {}, [pod({}), leaving], { "10.1.0.5": web }],
+    ["takes terminating pods when none else is left", {}, [leaving], { "10.1.0.6": web }],
+    ["leaves out pods without the named port", {}, [pod({ ports: [] })], {}],
+    [
+      "does not take a port of another protocol for the named one",
+      {},
+      [pod({ ports: [{ name: "web", port: 8080, protocol: "UDP" }] })],
+      {},
+    ],
+    [
+      "takes numbered ports as they are",
+      { ports: [{ name: "", port: 80, protocol: "UDP", target: 9000 }] },
+      [pod({ ports: [] })],
+      { "10.1.0.5": ["=9000/UDP"] },
+    ],
+    [
+      "takes addresses without ports for a headless service without ports",
+      { ports: [], clusterIps: [] },
+      [pod({ ips: ["10.1.0.5"] })],
+      { "10.1.0.5": [] },
+    ],
+    [
+      "takes a node's addresses under hostNetwork",
+      {},
+      [pod({ hostNetwork: true, ips: [] })],
+      { "192.168.1.1": web },
+    ],
+  ];
+  for (const [what, fields, pods, wanted] of cases) {
+    test(what, () => {
+      const backends = backendsFromPods({ ...SERVICE, ...fields }, pods, (one) =>
+        one.ips.length > 0 ? one.ips : ["192.168.1.1"],
+      );
+      expect(plain(backends)).toEqual(wanted);
+    });
+  }
+});
+
+describe("backendsFromSlices()", () => {
+  const endpoint = (address: string, fields: Partial<SliceEndpoint> = {}): SliceEndpoint => ({
+    addresses: [address],
+    ready: true,
+    serving: true,
+    terminating: false,
+    ...fields,
+  });
+  const slice = (...endpoints: SliceEndpoint[]): SliceObject => ({
+    kind: "EndpointSlice",
+    namespace: "shop",
+    name: "cart-1",
+    serviceName: "cart",
+    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+    endpoints,
+  });
+  const gone = { ready: false, terminating: true };
+
+  test("joins the slices of a service, by address and port name", () => {
+    const other = {
+      ...slice(endpoint("10.1.0.5")),
+      ports: [{ name: "dns", port: 53, protocol: "UDP" as const }],
+    };
+    const backends = backendsFromSlices(SERVICE, [
+      slice(endpoint("10.1.0.5"), endpoint("10.1.0.6")),
+      other,
+    ]);
+    expect(plain(backends)).toEqual({
+      "10.1.0.5": ["http=8080/TCP", "dns=53/UDP"],
+      "10.1.0.6": ["http=8080/TCP"],
+    });
+  });
+
+  test("takes serving terminating endpoints only when nothing is ready", () => {
+    const leaving = endpoint("10.1.0.6", gone);
+    const dead = endpoint("10.1.0.7", { ...gone, serving: false });
+    expect(
+      Object.keys(plain(backendsFromSlices(SERVICE, [slice(endpoint("10.1.0.5"), leaving)]))),
+    ).toEqual(["10.1.0.5"]);
+    expect(Object.keys(plain(backendsFromSlices(SERVICE, [slice(leaving, dead)])))).toEqual([
+      "10.1.0.6",
+    ]);
+  });
+});

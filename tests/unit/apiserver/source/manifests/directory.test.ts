@@ -1,0 +1,133 @@
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import {
+  createManifestSource,
+  type ManifestSource,
+} from "../../../../../apiserver/source/manifests/directory.ts";
+import { createLastGood } from "../../../../../apiserver/source/manifests/last-good.ts";
+import { createSource, type WritableSource } from "../../../../../apiserver/source/objects.ts";
+import { systemClock } from "../../../../../mesh/core/clock.ts";
+import { isMeshError } from "../../../../../mesh/core/errors.ts";
+import { silentLogger } from "../../../../../mesh/core/logger.ts";
+import { eventually } from "../../../../fakes/eventually.ts";
+
+let root: string;
+let source: WritableSource;
+let manifests: ManifestSource;
+let stop: () => Promise<void>;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "tombolo-as-manifests-"));
+  await rm(join(root, "m"), { recursive: true, force: true });
+});
+
+afterEach(async () => {
+  await stop();
+  await rm(root, { recursive: true });
+});
+
+const file = (name: string): string => join(root, name);
+const namespace = (name: string): string =>
+  `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}}\n---\n`;
+const names = (): string[] => [...source.Namespace.entries()].map(([key]) => key).sort();
+
+async function start(): Promise<void> {
+  source = createSource();
+  manifests = createManifestSource({
+    directory: root,
+    source,
+    lastGood: createLastGood(join(root, "last-good")),
+    clock: systemClock,
+    log: silentLogger,
+  });
+  const abort = new AbortController();
+  const running = manifests.run(abort.signal).catch((error: unknown) => {
+    if (!isMeshError(error, "aborted")) throw error;
+  });
+  stop = async () => {
+    abort.abort();
+    await running;
+  };
+  await eventually(() => source.EndpointSlice.synced);
+}
+
+describe("createManifestSource()", () => {
+  test("run() reads what is there, and only manifests, before it is synced", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await writeFile(
+      file("b.json"),
+      '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"b"}}',
+    );
+    for (const other of [".a.yaml.swp", "#a.yaml#", "a.yaml~", "notes.txt"]) {
+      await writeFile(file(other), namespace("wrong"));
+    }
+    await start();
+    expect(names()).toEqual(["a", "b"]);
+    expect(manifests.status()).toEqual({ files: 2, problems: [] });
+  });
+
+  test("run() follows changes, new files and removals", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    await writeFile(file("a.yaml"), namespace("a2"));
+    await writeFile(file("b.yaml"), namespace("b"));
+    await eventually(() => names().join() === "a2,b");
+    await rm(file("b.yaml"));
+    await eventually(() => names().join() === "a2");
+  });
+
+  test("run() keeps a broken file's last good state and the other files' changes", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    await writeFile(file("a.yaml"), "kind: [");
+    await eventually(() => manifests.status().problems.length === 1);
+    await writeFile(file("b.yaml"), namespace("b"));
+    await eventually(() => names().join() === "a,b");
+    await stop();
+    await start();
+    expect(names()).toEqual(["a", "b"]);
+    expect(manifests.status().problems).toMatchObject([{ severity: "error", file: "a.yaml" }]);
+    await rm(file("a.yaml"));
+    await eventually(() => names().join() === "b");
+  });
+
+  test("run() forgets the last good state of a file that went while it was not running", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    await stop();
+    await rm(file("a.yaml"));
+    await start();
+    await stop();
+    await writeFile(file("a.yaml"), "kind: [");
+    await start();
+    expect(names()).toEqual([]);
+  });
+
+  test("run() sees no removal in a rename dance", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    const seen: string[][] = [];
+    const watching = new AbortController();
+    const watch = (async () => {
+      for await (const _ of source.Namespace.changes(watching.signal)) seen.push(names());
+    })();
+    await rename(file("a.yaml"), file("a.yaml~"));
+    await writeFile(file("a.yaml"), namespace("a") + namespace("b"));
+    await eventually(() => names().join() === "a,b");
+    watching.abort();
+    await watch;
+    expect(seen.every((state) => state.includes("a"))).toBe(true);
+  });
+
+  test("run() takes a directory that is gone for a problem, not for a deletion", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    await rename(root, `${root}-away`);
+    await eventually(() => manifests.status().problems.length === 1);
+    expect(names()).toEqual(["a"]);
+    expect(manifests.status().problems[0]?.message).toContain("Cannot read manifests directory");
+    await rename(`${root}-away`, root);
+  });
+});
