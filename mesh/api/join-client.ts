@@ -4,6 +4,8 @@ import type { Clock } from "../core/clock.ts";
 import { createGrpcClient } from "./grpc.ts";
 import type {
   CheckResponse,
+  CommitRequest,
+  CommitResponse,
   CredentialRequest,
   EmptyMessage,
   JoinMethods,
@@ -40,7 +42,7 @@ export function createJoinClient(options: {
       client.call<Response>(method, request, { timeoutMs: CALL_TIMEOUT_MS, signal });
   return {
     propose: call<ProposeRequest, ProposeResponse>("Propose"),
-    commit: call<CredentialRequest, EmptyMessage>("Commit"),
+    commit: call<CommitRequest, CommitResponse>("Commit"),
     check: call<CredentialRequest, CheckResponse>("Check"),
     confirm: call<CredentialRequest, EmptyMessage>("Confirm"),
     cancel: call<CredentialRequest, EmptyMessage>("Cancel"),

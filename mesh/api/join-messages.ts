@@ -43,11 +43,14 @@ export interface ProposeRequest extends CredentialRequest {
 
 export interface ProposeResponse {
   readonly facts: FactsMessage | null;
-  readonly certificate: string;
   readonly signingRequest: string;
 }
 
 export interface CommitRequest extends CredentialRequest {
+  readonly certificate: string;
+}
+
+export interface CommitResponse {
   readonly certificate: string;
 }
 
@@ -62,7 +65,7 @@ export type EmptyMessage = Readonly<Record<string, never>>;
 /** The service's methods, in the words of grpc.ts: one request, one answer or a MeshError. */
 export interface JoinMethods<Context> {
   propose(request: ProposeRequest, context: Context): Promise<ProposeResponse>;
-  commit(request: CommitRequest, context: Context): Promise<EmptyMessage>;
+  commit(request: CommitRequest, context: Context): Promise<CommitResponse>;
   check(request: CredentialRequest, context: Context): Promise<CheckResponse>;
   confirm(request: CredentialRequest, context: Context): Promise<EmptyMessage>;
   cancel(request: CredentialRequest, context: Context): Promise<EmptyMessage>;

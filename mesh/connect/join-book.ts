@@ -28,7 +28,8 @@ export interface JoinBook {
   proposalOf(invite: Invite): Proposal;
   /** Remembers a proposal; a newer one takes an older one's place. */
   propose(invite: Invite, proposal: Proposal): void;
-  commit(invite: Invite, options: { certificate: string; signal: AbortSignal }): Promise<void>;
+  /** Installs the joiner; returns its client certificate in PEM. */
+  commit(invite: Invite, options: { certificate: string; signal: AbortSignal }): Promise<string>;
   confirm(invite: Invite): Promise<void>;
   putBack(invite: Invite): Promise<void>;
   /** Puts back what ran out of time and deletes old invitations. */
@@ -89,9 +90,10 @@ export function createJoinBook(options: JoinBookOptions): JoinBook {
     },
     commit: async (invite, { certificate, signal }) => {
       const session = findSession(sessions, invite);
-      if (session.committed !== undefined) return; // The first answer was lost.
-      const { own, joiner, client } = session.proposal;
+      const { own, joiner, joinerRequest, client } = session.proposal;
       const { name } = joiner.profile;
+      const sign = async (): Promise<string> => (await access.signReader(name, joinerRequest)).pem;
+      if (session.committed !== undefined) return sign(); // The first answer was lost.
       const untilMs = clock.nowMs() + PROVISIONAL_LIMIT_MS;
       const committed = await lockAndRemember(access, name);
       try {
@@ -105,7 +107,9 @@ export function createJoinBook(options: JoinBookOptions): JoinBook {
           clock,
           signal,
         });
+        const signed = await sign();
         sessions.set(invite.id, { ...session, untilMs, committed });
+        return signed;
       } catch (error) {
         await restoreAndUnlock(committed);
         await setUse(invite, { kind: "open" });

@@ -51,8 +51,8 @@ export function createJoinService(options: JoinServiceOptions): JoinService {
     commit: guarded(
       async (request: { certificate: string } & CredentialRequest, invite, caller) => {
         const { signal } = caller;
-        await book.commit(invite, { certificate: request.certificate, signal });
-        return {} satisfies EmptyMessage;
+        const options = { certificate: request.certificate, signal };
+        return { certificate: await book.commit(invite, options) };
       },
     ),
     check: guarded(async (_request, invite, caller): Promise<CheckResponse> => {
@@ -120,7 +120,6 @@ async function propose(
   book.propose(invite, proposal);
   return {
     facts: messageFromFacts(proposal.own, clock.nowMs()),
-    certificate: proposal.certificate,
     signingRequest: proposal.client.request.pem,
   };
 }

@@ -1,5 +1,6 @@
 // The inviter's half of one join, from proposal to confirmation, without any transport. Nothing
 // is written before `commitJoin`, and what it writes can be put back.
+import type { TrustBundle } from "../../pki/bundle.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { isKeyOf } from "../../pki/issue.ts";
 import { generatePrivateKey, LEAF_KEY_BITS, type PrivateKey } from "../../pki/private-key.ts";
@@ -28,8 +29,8 @@ export interface Proposal {
   readonly own: ClusterFacts;
   readonly joiner: ClusterFacts;
   readonly client: ClientRequest;
-  /** PEM; the joiner's client certificate. */
-  readonly certificate: string;
+  /** For the joiner's client certificate, to be signed when it has committed. */
+  readonly joinerRequest: SigningRequest;
 }
 
 export async function createClientRequest(reader: string): Promise<ClientRequest> {
@@ -43,12 +44,11 @@ export async function acceptProposal(
   options: { joiner: ClusterFacts; signingRequest: string; signal: AbortSignal },
 ): Promise<Proposal> {
   const { joiner, signal } = options;
-  const request = parseSigningRequest(options.signingRequest);
+  const joinerRequest = parseSigningRequest(options.signingRequest);
   const own = await access.readFacts(signal);
   refuseErrors([own, joiner]);
-  const certificate = await access.signReader(joiner.profile.name, request);
   const client = await createClientRequest(own.profile.name);
-  return { own, joiner, client, certificate: certificate.pem };
+  return { own, joiner, client, joinerRequest };
 }
 
 /** Throws `conflict` if the clusters do not fit together. */
@@ -58,6 +58,15 @@ export function refuseErrors(clusters: readonly ClusterFacts[]): void {
   if (first === undefined) return;
   const reasons = errors.map(({ message }) => message).join("; ");
   throw new MeshError("conflict", `Cannot join: ${reasons}`, { hint: first.hint });
+}
+
+/**
+ * Whom `own` believes to be the cluster of that name already. A cluster that comes under a known
+ * name must prove itself by an authority that is known: showing a bundle proves nothing, because
+ * everybody can show another cluster's.
+ */
+export function knownBundle(own: ClusterFacts, name: string): TrustBundle | undefined {
+  return own.peers.find((peer) => peer.name === name)?.bundle;
 }
 
 /**
@@ -78,7 +87,7 @@ export async function installSide(
   const { own, peer, client, clock, signal } = options;
   const certificate = parseCertificate(options.certificatePem, `signed by "${peer.profile.name}"`);
   verifyCertificate(certificate, {
-    bundle: peer.bundle,
+    bundle: knownBundle(own, peer.profile.name) ?? peer.bundle,
     nowMs: clock.nowMs(),
     usage: "client",
     commonName: remoteCommonName(own.profile.name),

@@ -15,7 +15,7 @@ import type { ClusterFacts, PeerStatusReader } from "./cluster-facts.ts";
 import { withLocks } from "./connect.ts";
 import { factsFromMessage, messageFromFacts } from "./facts-message.ts";
 import type { InviteToken } from "./invite-token.ts";
-import { createClientRequest, installSide, refuseErrors } from "./join-session.ts";
+import { createClientRequest, installSide, knownBundle, refuseErrors } from "./join-session.ts";
 import { fetchPinnedAuthority } from "./pinned-authority.ts";
 import { verifyConnected } from "./verify.ts";
 
@@ -81,8 +81,8 @@ async function join(context: JoinContext): Promise<JoinResult> {
   onProgress(`connecting "${own.profile.name}" with "${peer.profile.name}"`);
   // Both admit before either is told to come, so that nobody meets a closed door first.
   await access.admitReader(peer.profile.name);
-  await client.commit({ credential, certificate: certificate.pem }, signal);
-  const certificatePem = answer.certificate;
+  const committed = await client.commit({ credential, certificate: certificate.pem }, signal);
+  const certificatePem = committed.certificate;
   await installSide(access, { own, peer, client: request, certificatePem, clock, signal });
   await verify(context, { credential, peer: peer.profile.name });
   await confirm(context, credential);
@@ -108,6 +108,14 @@ function judgeAnswer(answer: ProposeResponse, context: JoinContext): ClusterFact
     throw new MeshError(
       "unauthenticated",
       `Cannot join: ${named} names other certificate authorities than its token`,
+    );
+  }
+  const known = knownBundle(own, name);
+  if (known !== undefined && !bundleFingerprints(known).includes(token.caFingerprint)) {
+    throw new MeshError(
+      "unauthenticated",
+      `Cannot join: "${own.profile.name}" knows "${name}" already, under another certificate authority`,
+      { hint: `if "${name}" was set up anew, disconnect the old one first: mesh disconnect` },
     );
   }
   refuseErrors([own, peer]);

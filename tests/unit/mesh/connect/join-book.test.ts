@@ -29,7 +29,7 @@ beforeAll(async () => {
     own: own.make(),
     joiner: joiner.make(),
     client: await createClientRequest("west"),
-    certificate: "",
+    joinerRequest: (await createClientRequest("east")).request,
   };
 });
 

@@ -31,11 +31,11 @@ afterAll(() => east.close());
 describe("acceptProposal()", () => {
   const access = () => ({ ...east.access, readFacts: () => Promise.resolve(own) });
 
-  test("signs for the joiner's name and asks for a certificate of its own", async () => {
+  test("keeps the joiner's request for later and asks for a certificate of its own", async () => {
     const { request } = await createClientRequest("west");
     const options = { joiner: west.make(), signingRequest: request.pem, signal };
     const proposal = await acceptProposal(access(), options);
-    expect(proposal.certificate).toContain("BEGIN CERTIFICATE");
+    expect(proposal.joinerRequest.pem).toBe(request.pem);
     expect(proposal.client.request.pem).toContain("BEGIN CERTIFICATE REQUEST");
   });
 
@@ -68,6 +68,36 @@ describe("installSide()", () => {
     const { request } = client;
     const wrong = issueRemote(west.authority, { reader: "north", request, nowMs: FACTS_NOW_MS });
     await expect(install(wrong.pem)).rejects.toThrow('want common name "remote-east"');
+    expect(await readTree(east.directory)).toEqual(before);
+  });
+
+  test("refuses a known name that shows the known authority and signs with another", async () => {
+    const before = await readTree(east.directory);
+    const impostor = await createFactsMaker("west", 2);
+    const { request } = client;
+    const forged = issueRemote(impostor.authority, {
+      reader: "east",
+      request,
+      nowMs: FACTS_NOW_MS,
+    });
+    const shown = [...west.make().bundle.authorities, ...impostor.make().bundle.authorities];
+    const known = {
+      name: "west",
+      id: 2,
+      endpoints: [],
+      bundle: west.make().bundle,
+      client: undefined,
+      problem: undefined,
+    };
+    const attempt = installSide(east.access, {
+      own: { ...own, peers: [known] },
+      peer: { ...west.make(), bundle: { authorities: shown } },
+      client,
+      certificatePem: forged.pem,
+      clock,
+      signal,
+    });
+    await expect(attempt).rejects.toMatchObject({ code: "unauthenticated" });
     expect(await readTree(east.directory)).toEqual(before);
   });
 
