@@ -7,7 +7,7 @@ import {
   claimsOfService,
 } from "../../../../apiserver/mirror/record-claims.ts";
 import { DEFAULT_SERVICE_SETTINGS } from "../../../../mesh/core/service.ts";
-import { testEndpoint, testNode, testService, WEST } from "../../../fakes/agent-cluster.ts";
+import { testNode, testService, WEST } from "../../../fakes/agent-cluster.ts";
 
 const addresses = [
   { type: "InternalIP", ip: "192.168.1.1" },
@@ -16,14 +16,24 @@ const addresses = [
 
 describe("claimsOfNode()", () => {
   test("names pod prefixes and internal addresses, not external ones", () => {
-    const node = { ...testNode(WEST, "n1"), addresses, podPrefixes: ["10.2.0.0/24"] };
+    const parts = { name: "n1", addresses: [], podPrefixes: ["10.2.0.0/24"] };
+    const node = { ...testNode(WEST, parts), addresses };
     expect(claimsOfNode(node)).toEqual(["10.2.0.0/24", "192.168.1.1"]);
   });
 });
 
 describe("claimsOfEndpoint()", () => {
   test("names the address and its node, if it has one", () => {
-    const endpoint = { ...testEndpoint("10.2.0.5", { identity: 1 }), hostIp: "192.168.2.1" };
+    const endpoint = {
+      prefix: "10.2.0.5",
+      hostIp: "192.168.2.1",
+      identity: 131_072,
+      encryptionKey: 0,
+      namespace: "shop",
+      podName: "cart-0",
+      serviceAccount: "default",
+      namedPorts: [],
+    };
     expect(claimsOfEndpoint(endpoint)).toEqual(["10.2.0.5", "192.168.2.1"]);
     expect(claimsOfEndpoint({ ...endpoint, hostIp: "" })).toEqual(["10.2.0.5"]);
   });

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "@jest/globals";
+import { parseApiserverConfig, readApiserverConfig } from "../../../apiserver/config.ts";
+
+const GOOD = {
+  directory: "/var/lib/tombolo/east",
+  etcd: { mode: "embedded", listen: "https://10.0.0.1:2379" },
+  joinListen: "10.0.0.1:9881",
+};
+
+const parse = (fields: object) =>
+  parseApiserverConfig(JSON.stringify({ ...GOOD, ...fields }), "c.json");
+
+describe("parseApiserverConfig()", () => {
+  test("fills in the defaults", () => {
+    expect(parse({})).toEqual({
+      ...GOOD,
+      etcd: { ...GOOD.etcd, keepRunning: false },
+      healthListen: "127.0.0.1:9880",
+      logLevel: "info",
+    });
+  });
+
+  test("takes an external etcd and IPv6 addresses", () => {
+    const etcd = { mode: "external", endpoints: ["https://etcd.example:2379"] };
+    expect(parse({ etcd, joinListen: "[fd00::1]:9881" }).etcd).toEqual(etcd);
+  });
+
+  const bad: [object, string][] = [
+    [{ directory: "east" }, 'Cannot use "directory" of "c.json": want an absolute path'],
+    [{ joinListen: "9881" }, 'Cannot use "joinListen" of "c.json": want "ADDRESS:PORT"'],
+    [{ joinListen: "example.test:1" }, '"joinListen"'],
+    [{ healthListen: "127.0.0.1:70000" }, '"healthListen"'],
+    [{ logLevel: "loud" }, "one of debug, info, warn, error"],
+    [{ etcd: undefined }, '"etcd"'],
+    [{ etcd: { mode: "sqlite" } }, '"etcd.mode" of "c.json": want "embedded" or "external"'],
+    [{ etcd: { mode: "embedded", listen: "http://10.0.0.1:2379" } }, '"etcd.listen"'],
+    [{ etcd: { ...GOOD.etcd, keepRunning: 1 } }, '"etcd.keepRunning"'],
+    [{ etcd: { mode: "external", endpoints: [] } }, '"etcd.endpoints"'],
+    [{ etcd: { ...GOOD.etcd, endpoints: [] } }, '"etcd.endpoints" of "c.json": want only mode'],
+    [{ helthListen: "x" }, '"helthListen" of "c.json": want only directory'],
+  ];
+  for (const [fields, wanted] of bad) {
+    test(`refuses ${JSON.stringify(fields)} with a sentence about the field`, () => {
+      expect(() => parse(fields)).toThrow(wanted);
+    });
+  }
+
+  test("refuses what is no JSON object", () => {
+    expect(() => parseApiserverConfig("{", "c.json")).toThrow('Cannot parse "c.json" as JSON');
+    expect(() => parseApiserverConfig("[]", "c.json")).toThrow("a JSON object");
+  });
+});
+
+describe("readApiserverConfig()", () => {
+  test("names the file that is not there", async () => {
+    await expect(readApiserverConfig("/nonexistent/c.json")).rejects.toMatchObject({
+      code: "not_found",
+      message: 'Cannot read apiserver configuration "/nonexistent/c.json"',
+    });
+  });
+});
