@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -92,5 +92,23 @@ describe("AddressBook.giveBack()", () => {
     expect(second.address).toBe(first.address);
     await book.giveBack(first);
     expect(await book.list()).toEqual([second]);
+  });
+});
+
+describe("AddressBook.clear()", () => {
+  test("removes what a killed take has left, and only that owner's", async () => {
+    const book = await open();
+    const kept = await take(book, "kept");
+    const [boot = ""] = await readdir(directory);
+    const owner = (await readdir(join(directory, boot, kept.address)))[0]?.split(".")[0] ?? "";
+    for (const name of [`.new-${owner}-killed`, ".new-other-killed"]) {
+      await mkdir(join(directory, boot, name));
+    }
+    await book.clear(kept);
+    expect((await readdir(join(directory, boot))).sort()).toEqual([
+      ".new-other-killed",
+      kept.address,
+    ]);
+    expect(await book.list()).toEqual([kept]);
   });
 });
