@@ -1,14 +1,16 @@
 // A new agent over a running datapath: it adopts maps with their rows and exchanges programs, and
 // no client notices.
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { openDatapath, openDatapathMaps, removeDatapath } from "../../bpf/datapath.ts";
 import { ClusterHealth } from "../../bpf/gen/layout.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { startClient, startServer, tally, type Client, type Server } from "./calls.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { HEALTHY_CLUSTER, putService } from "./service-rows.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 const HOST = "10.96.0.1";
 let scratch: Scratch;
@@ -21,14 +23,14 @@ beforeEach(async () => {
   client = await startClient(scratch.cgroupPath);
   east = await startServer("east", "127.0.0.1");
   west = await startServer("west", "127.0.0.1");
-}, 60_000);
+});
 
 afterEach(async () => {
   await client?.[Symbol.asyncDispose]();
   await east?.[Symbol.asyncDispose]();
   await west?.[Symbol.asyncDispose]();
   await scratch?.[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 const linkDirectory = (): string => join(scratch.bpfRoot, "links");
 
@@ -66,7 +68,7 @@ describe("openDatapath()", () => {
     running = false;
     const names = new Set((await calls).flatMap((counts) => Object.keys(counts)));
     expect(names).toEqual(new Set(["east"]));
-  }, 60_000);
+  });
 
   test("moves the links to another cgroup", async () => {
     const elsewhere = `${scratch.cgroupPath}-elsewhere`;
@@ -154,7 +156,7 @@ describe("openDatapath()", () => {
     maps.clusterState.put(1, { ...HEALTHY_CLUSTER, health: ClusterHealth.down });
     expect(writes() - before).toBe(1);
     expect(await callAll()).toEqual({ west: 100 });
-  }, 120_000);
+  });
 
   test("refuses a map of another layout", () => {
     openDatapath({ ...scratch }).close();

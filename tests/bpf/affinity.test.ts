@@ -1,10 +1,12 @@
 // Session affinity: when a client keeps its backend, and when its session ends.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { openDatapath, type Datapath } from "../../bpf/datapath.ts";
 import { ClusterHealth } from "../../bpf/gen/layout.ts";
 import { startClient, startServer, tally, type Client, type Server } from "./calls.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { HEALTHY_CLUSTER, putService, type TestBackend, type TestGroup } from "./service-rows.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 const SERVICE = { id: 1, host: "10.96.0.1", port: 80, protocol: "tcp" } as const;
 
@@ -18,7 +20,7 @@ beforeAll(async () => {
   datapath = openDatapath(scratch);
   client = await startClient(scratch.cgroupPath);
   servers = await Promise.all(["0", "1", "2", "3"].map((name) => startServer(name, "127.0.0.1")));
-}, 60_000);
+});
 
 afterEach(() => {
   for (const [key] of datapath.maps.affinity.entries()) datapath.maps.affinity.delete(key);
@@ -30,7 +32,7 @@ afterAll(async () => {
   for (const server of servers ?? []) await server[Symbol.asyncDispose]();
   datapath?.close();
   await scratch?.[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 function serve(groups: readonly TestGroup[], affinitySeconds = 3600): void {
   putService(datapath.maps, { ...SERVICE, affinitySeconds, groups });

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { ROOT } from "../sources.ts";
+import { SLOW_MACHINE_MS } from "./scratch.ts";
 import type { CallOrder, CallOutcome } from "./socket-client.ts";
 
 export interface Client extends AsyncDisposable {
@@ -24,7 +25,7 @@ export async function startClient(cgroupPath: string): Promise<Client> {
   return {
     pid: child.pid ?? 0,
     async call(order) {
-      const answer = once(child, "message", { signal: AbortSignal.timeout(60_000) });
+      const answer = once(child, "message", { signal: AbortSignal.timeout(SLOW_MACHINE_MS) });
       child.send(order);
       const [outcomes] = (await answer) as [readonly CallOutcome[]];
       return outcomes;

@@ -1,12 +1,14 @@
 // `mesh bpf ...` over the real maps of a datapath that another process might have left.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { openDatapath } from "../../bpf/datapath.ts";
 import { COMMANDS } from "../../mesh/commands/registry.ts";
 import { dispatch } from "../../mesh/commands/dispatch.ts";
 import type { CommandContext } from "../../mesh/commands/command.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { putService } from "./service-rows.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 let scratch: Scratch;
 
@@ -20,11 +22,11 @@ beforeAll(async () => {
     protocol: "tcp",
     groups: [{ clusterId: 3, backends: [{ host: "10.1.0.2", port: 8080 }] }],
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await scratch?.[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 async function mesh(...argv: string[]): Promise<string> {
   let text = "";

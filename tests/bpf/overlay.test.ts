@@ -1,6 +1,6 @@
 // Real packets between two nodes: from a pod through from_pod, VXLAN and from_overlay into the
 // other node's pod, and to and from the nodes themselves.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { execFileSync, spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, rmdirSync } from "node:fs";
@@ -19,7 +19,9 @@ import {
 } from "./network.ts";
 import type { OverlayNode } from "./overlay-node.ts";
 import { ethernetPacket, hasValidChecksum, hopLimitOf, ipPacket, withBytes } from "./packet.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 const IDENTITY = { a: 0x010101, b: 0x020202 } as const;
 const HOST_IDENTITY = 1;
@@ -39,7 +41,7 @@ for (const underlay of ["IPv4", "IPv6"] as const) {
       for (const node of [network.a, network.b]) installNode(node);
       await serve(network.b.pod, [network.b.pod4, network.b.pod6]);
       await serve(network.b.node, [network.b.underlay4, network.b.underlay6]);
-    }, 60_000);
+    });
 
     afterAll(async () => {
       for (const talker of talkers) {
@@ -51,7 +53,7 @@ for (const underlay of ["IPv4", "IPv6"] as const) {
       network?.[Symbol.dispose]();
       for (const name of ["a", "b"]) rmdirSync(join(scratch.cgroupPath, name));
       await scratch?.[Symbol.asyncDispose]();
-    }, 60_000);
+    });
 
     for (const family of ["4", "6"] as const) {
       test(`carries IPv${family} from pod to pod`, () => {

@@ -1,6 +1,6 @@
 // Packets in, verdicts and packets out, for the tc programs: a table of each, everything that is
 // malformed, and thousands of damaged packets.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { join } from "node:path";
 import { ipcacheKeyFromPrefix, mapAddressFromAddress } from "../../bpf/address.ts";
 import { openDatapath, type Datapath, type DropName } from "../../bpf/datapath.ts";
@@ -14,8 +14,10 @@ import {
   isIpv4,
   withBytes,
 } from "./packet.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { LOOPBACK_IFINDEX, runProgram, type TestRun, type Verdict } from "./test-run.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 type ProgramName = "from_pod" | "to_overlay" | "from_overlay";
 
@@ -56,12 +58,12 @@ beforeAll(async () => {
   putEndpoint(POD4, LOOPBACK_IFINDEX);
   putEndpoint(POD6, LOOPBACK_IFINDEX);
   putEndpoint(OTHER_POD4, 999);
-}, 60_000);
+});
 
 afterAll(async () => {
   datapath?.close();
   await scratch?.[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 /** The run, and the drop reasons that were counted meanwhile. */
 function run(program: ProgramName, packet: Buffer): TestRun & { readonly drops: DropName[] } {
@@ -252,7 +254,7 @@ describe("tc programs", () => {
       "to_overlay shot notIp",
     ])
       expect(seen).toContain(way);
-  }, 120_000);
+  });
 });
 
 /** Some bytes behind the Ethernet header changed, and sometimes some of the payload cut off. */

@@ -7,6 +7,12 @@ import { join } from "node:path";
 import { findCgroup2, mountBpffs, unmountBpffs } from "../../bpf/mounts.ts";
 import { ROOT } from "../sources.ts";
 
+/**
+ * How long a test may take: hundreds of times what an idle machine needs, as other work or
+ * emulation may make a machine that slow. Whatever hangs ends in an error of its own before.
+ */
+export const SLOW_MACHINE_MS = 300_000;
+
 export interface Scratch extends AsyncDisposable {
   /** A directory in a bpffs of its own. */
   readonly bpfRoot: string;

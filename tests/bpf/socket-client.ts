@@ -18,7 +18,7 @@ export type CallOutcome =
   { readonly answer: string; readonly peer: string } | { readonly error: string };
 
 /** So long may an answer take before the call counts as hung; only a broken datapath needs it. */
-const CALL_TIMEOUT_MS = 10_000;
+const CALL_TIMEOUT_MS = 60_000;
 
 process.on("message", (order: CallOrder) => {
   void carryOut(order).then((outcomes) => process.send?.(outcomes));

@@ -1,11 +1,13 @@
 // Calls of a real client to real servers through the cgroup programs: what the client reaches,
 // and what it is shown.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { openDatapath, type Datapath } from "../../bpf/datapath.ts";
 import { startClient, startServer, tally, type Client, type Server } from "./calls.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { HEALTHY_CLUSTER, putService } from "./service-rows.ts";
 import type { CallOrder } from "./socket-client.ts";
+
+jest.setTimeout(SLOW_MACHINE_MS);
 
 let scratch: Scratch;
 let datapath: Datapath;
@@ -33,7 +35,7 @@ beforeAll(async () => {
         groups: [{ clusterId: 1, backends: [server] }],
       });
   }
-}, 60_000);
+});
 
 afterAll(async () => {
   await client?.[Symbol.asyncDispose]();
@@ -41,7 +43,7 @@ afterAll(async () => {
   await ipv6?.[Symbol.asyncDispose]();
   datapath?.close();
   await scratch?.[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 const CASES: readonly (Omit<CallOrder, "port" | "times"> & { readonly answer: string })[] = [
   { kind: "tcp", host: "10.96.0.1", answer: "four" },
