@@ -9,11 +9,15 @@ const shared = {
   modulePathIgnorePatterns: ["<rootDir>/build/"],
 };
 
+/** Jest's 5 s fail on a busy machine; a test that hangs is still ended. Slow tests give their own. */
+const TEST_LIMIT_MS = 120_000;
+
 const tiers = ["unit", "contract", "bpf", "integration", "e2e"];
 
 export default {
   projects: tiers.map((tier) => ({
     ...shared,
+    testTimeout: TEST_LIMIT_MS,
     displayName: tier,
     testMatch: [`<rootDir>/tests/${tier}/**/*.test.ts`],
   })),
