@@ -20,6 +20,8 @@ export interface ClusterAccess extends PeerStatusReader {
   readonly context: string;
   readProfile(): Promise<ClusterProfile>;
   readFacts(signal: AbortSignal): Promise<ClusterFacts>;
+  /** Whether there is anything of a connection with `peer`, in order or not. */
+  knowsPeer(peer: string): Promise<boolean>;
   /** The services that this cluster would miss without `peer`. */
   readLosses(peer: string, signal: AbortSignal): Promise<readonly ServiceLoss[]>;
   /** Signs a client certificate for the cluster `reader`; stores nothing. */

@@ -61,6 +61,13 @@ export async function deletePeer(root: string, peer: string): Promise<void> {
   await rm(paths.directory, { recursive: true, force: true });
 }
 
+/** Whether anything of the peer is there, in order or not. */
+export async function hasPeerFiles(root: string, peer: string): Promise<boolean> {
+  const paths = peerPaths(root, peer);
+  const found = await Promise.all([capture(paths.file), directoryMode(paths.directory)]);
+  return found.some((item) => item !== undefined);
+}
+
 /** Names of the clusters that may read this one, in the file's order. */
 export async function readReaders(root: string): Promise<string[]> {
   const path = clusterPaths(root).remoteUsers;

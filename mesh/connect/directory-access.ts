@@ -12,6 +12,7 @@ import type { ClusterAccess } from "./cluster-access.ts";
 import type { ClusterFacts, EndpointFacts, PeerStatusReader } from "./cluster-facts.ts";
 import {
   deletePeer,
+  hasPeerFiles,
   lockConnections,
   readInstalledPeers,
   readReaders,
@@ -46,6 +47,8 @@ export function createDirectoryAccess(options: DirectoryAccessOptions): ClusterA
     readProfile: () => readClusterProfile(directory),
     readPeers: (signal) => options.apiserver.readPeers(signal),
     readFacts: (signal) => readFacts(options, signal),
+    knowsPeer: async (peer) =>
+      (await hasPeerFiles(directory, peer)) || (await readReaders(directory)).includes(peer),
     readLosses: async (peer, signal) => {
       const cluster = await readClusterProfile(directory);
       return withStore({ ...options, profile: cluster }, (store) =>

@@ -50,6 +50,14 @@ export async function disconnectClusters(
       `Cannot disconnect cluster "${peer}" from itself: name two different clusters`,
     );
   }
+  // With a way in to both sides, disconnecting again is harmless; without, the name is a guess.
+  if (peerSide === undefined && !(await own.access.knowsPeer(peer))) {
+    throw new MeshError(
+      "not_found",
+      `Cannot disconnect "${peer}": "${own.cluster}" is not connected with it`,
+      { hint: "`mesh status` shows the peers of each cluster" },
+    );
+  }
   const removals = [
     { side: own, other: peer },
     ...(peerSide === undefined ? [] : [{ side: peerSide, other: own.cluster }]),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { PeerInstallation } from "../../../../mesh/connect/cluster-access.ts";
 import {
   deletePeer,
+  hasPeerFiles,
   lockConnections,
   peerPaths,
   readInstalledPeers,
@@ -61,6 +62,12 @@ describe("peers", () => {
       { name: "north", client: undefined, problem: expect.stringContaining("client.key") },
       { name: "west", problem: undefined },
     ]);
+  });
+
+  test("hasPeerFiles() sees also what is left of a peer", async () => {
+    expect(await hasPeerFiles(root, "west")).toBe(false);
+    await writeTree(root, { "peers/west/ca.crt": "x" });
+    expect(await hasPeerFiles(root, "west")).toBe(true);
   });
 
   test("deletePeer() removes all of one peer and nothing else", async () => {

@@ -81,6 +81,20 @@ describe("disconnectClusters()", () => {
     expect((await trees())[1]).toEqual(before[1]);
   });
 
+  test("refuses a peer that nobody knows", async () => {
+    const unknown = options({ peer: "wset", peerSide: undefined });
+    await expect(disconnectClusters(side(0), unknown)).rejects.toMatchObject({
+      code: "not_found",
+      message: 'Cannot disconnect "wset": "east" is not connected with it',
+    });
+  });
+
+  test("disconnects again where both sides can be reached", async () => {
+    await disconnectClusters(side(0), options());
+    const again = await disconnectClusters(side(0), options());
+    expect(again.outcome).toBe("disconnected");
+  });
+
   test("is refused when a service would lose its last backends, unless forced", async () => {
     const before = await trees();
     expect(await disconnectClusters(side(0, [LAST]), options())).toMatchObject({
