@@ -15,9 +15,9 @@ const TEST_LIMIT_MS = 120_000;
 const tiers = ["unit", "contract", "bpf", "integration", "e2e"];
 
 export default {
+  testTimeout: TEST_LIMIT_MS,
   projects: tiers.map((tier) => ({
     ...shared,
-    testTimeout: TEST_LIMIT_MS,
     displayName: tier,
     testMatch: [`<rootDir>/tests/${tier}/**/*.test.ts`],
   })),
