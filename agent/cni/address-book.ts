@@ -18,7 +18,7 @@ import { MeshError } from "../../mesh/core/errors.ts";
  * 500; more than this would only make the search in a full prefix slow.
  */
 const CANDIDATES_MAX = 4096;
-/** Of a directory that is being made; never an address. */
+/** Begins the name of a directory that is being made, before its owner's; never an address. */
 const UNFINISHED = ".new-";
 
 export interface AddressRecord {
@@ -44,6 +44,8 @@ export interface AddressBook {
   /** Giving back what its owner does not have is success. */
   giveBack(record: AddressRecord): Promise<void>;
   list(): Promise<AddressRecord[]>;
+  /** Removes what a killed `take` of this owner has left; not while one is under way. */
+  clear(owner: Pick<AddressOwner, "containerId" | "ifName">): Promise<void>;
 }
 
 /** Opens the book of this boot, makes it if needed, and throws those of earlier boots away. */
@@ -57,10 +59,12 @@ export async function openAddressBook(
     if (name !== options.bootId) await rm(join(directory, name), { recursive: true, force: true });
   }
   return {
-    take: (request) =>
-      take({ root, unfinished: join(root, UNFINISHED + options.uniqueName) }, request),
+    take: (request) => {
+      const name = `${UNFINISHED}${ownerName(request.owner)}-${options.uniqueName}`;
+      return take({ root, unfinished: join(root, name) }, request);
+    },
     async giveBack(record) {
-      await ignoreMissing(unlink(join(root, record.address, ownerFile(record))));
+      await ignoreMissing(unlink(join(root, record.address, `${ownerName(record)}.json`)));
     },
     async list() {
       const entries = await listAddresses(root);
@@ -70,6 +74,12 @@ export async function openAddressBook(
         ),
       );
       return records.flat().flatMap((record) => record ?? []);
+    },
+    async clear(owner) {
+      const left = (await readdir(root)).filter((name) =>
+        name.startsWith(UNFINISHED + ownerName(owner)),
+      );
+      for (const name of left) await rm(join(root, name), { recursive: true, force: true });
     },
   };
 }
@@ -110,7 +120,7 @@ async function claim(request: {
   const { root, unfinished, record } = request;
   await mkdir(unfinished, { mode: 0o700 });
   try {
-    const path = join(unfinished, ownerFile(record));
+    const path = join(unfinished, `${ownerName(record)}.json`);
     await writeFile(path, `${JSON.stringify(record)}\n`, { mode: 0o600 });
     // Takes the place of an empty directory, never that of one with an owner in it.
     await rename(unfinished, join(root, record.address));
@@ -164,8 +174,8 @@ function toAddress({ address }: AddressEntry): string {
 }
 
 /** Container ids may be longer than file names. */
-function ownerFile({ containerId, ifName }: AddressRecord): string {
-  return `${createHash("sha256").update(`${containerId} ${ifName}`).digest("hex")}.json`;
+function ownerName({ containerId, ifName }: Pick<AddressOwner, "containerId" | "ifName">): string {
+  return createHash("sha256").update(`${containerId} ${ifName}`).digest("hex");
 }
 
 async function readRecord(path: string): Promise<AddressRecord | undefined> {

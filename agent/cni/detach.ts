@@ -21,6 +21,7 @@ export async function detachPod(
     disconnectPod(bpfRoot, { addresses: [address], podMac });
   }
   for (const record of records) await book.giveBack(record);
+  await book.clear(pod);
 }
 
 /** IPv4 first. */

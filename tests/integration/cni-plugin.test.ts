@@ -1,9 +1,12 @@
 // The CNI plugin as container runtimes call it: an executable, real namespaces, a real datapath.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { eventually } from "../fakes/eventually.ts";
 import { createCniTestNode, MTU, ROUTERS, type CniTestNode } from "./cni-node.ts";
 
-const LIMIT_MS = 120_000;
+/** Each call of the plugin starts a Node; 50 at once keep a busy machine of two cores at it. */
+const LIMIT_MS = 300_000;
+jest.setTimeout(LIMIT_MS);
+
 let node: CniTestNode;
 
 beforeAll(() => {
@@ -180,12 +183,14 @@ describe("tombolo-cni", () => {
       const addresses = answers.flatMap(({ json }) =>
         ((json?.["ips"] ?? []) as { address: string }[]).map(({ address }) => address),
       );
-      expect(answers.filter(({ status }) => status === 0).length).toBeGreaterThanOrEqual(45);
+      const failed = names.filter((_, i) => answers[i]?.status !== 0);
+      expect(failed.length).toBeLessThanOrEqual(5);
       expect(new Set(addresses).size).toBe(addresses.length);
 
-      await Promise.all(names.map((containerId) => node.call({ command: "DEL", containerId })));
-      expect(node.hostInterfaces()).toEqual([]);
-      expect(node.takenAddresses()).toEqual([]);
+      // The runtime follows a failed ADD with a DEL; then only the others have anything.
+      for (const containerId of failed) await node.call({ command: "DEL", containerId });
+      expect(node.hostInterfaces()).toHaveLength(names.length - failed.length);
+      expect(node.takenAddresses().sort()).toEqual(addresses.map(withoutLength).sort());
     },
     LIMIT_MS,
   );
@@ -206,6 +211,10 @@ describe("tombolo-cni", () => {
     await node.call({ command: "DEL", containerId: "last" });
   });
 });
+
+function withoutLength(prefix: string): string {
+  return prefix.split("/")[0] ?? prefix;
+}
 
 /** Kills the process as soon as the condition holds, unless it has ended by then. */
 async function killOnce(pid: number, condition: () => boolean): Promise<void> {
