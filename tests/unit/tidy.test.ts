@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { COMMANDS } from "../../mesh/commands/registry.ts";
 import { codeOnly, handWritten, readRepository, ROOT, type SourceFile } from "../sources.ts";
+import { TESTED_ELSEWHERE } from "./mirror-exceptions.ts";
 
 /** Where time, chance and the environment may be touched besides every main.ts. */
 const SEAMS = new Map([
@@ -29,39 +30,6 @@ const WAITERS = new Map([
 const LONG_FILES = new Map<string, string>([
   ["mesh/kvstore/session.ts", "the rules of what is believed stand together, with their reasons"],
   ["tests/unit/mesh/kvstore/session.test.ts", "its cases; they share one long setup"],
-]);
-
-/** Files with logic and without a unit test of their own, and what tests them instead. */
-const MIRROR_EXCEPTIONS = new Map<string, string>([
-  ["mesh/kvstore/etcd-connection.ts", "needs an etcd: tests/integration/etcd-*.test.ts"],
-  ["mesh/kvstore/etcd-store.ts", "needs an etcd: tests/contract/store-etcd.test.ts"],
-  ["mesh/kvstore/memory-store.ts", "tests/contract/store-memory.test.ts"],
-  ["mesh/kvstore/kind-reader.ts", "keeps the rules of session.ts: session.test.ts"],
-  ["mesh/main.ts", "wiring; every command's test goes through dispatch()"],
-  ["deploy/setup/check.ts", "a list of commands; what it runs is the test"],
-  ["bpf/gen.ts", "a program; tests/bpf/gen.test.ts runs it"],
-  ["bpf/libbpf.ts", "prototypes; everything in tests/bpf/ goes through them"],
-  ["bpf/map.ts", "needs a kernel: tests/contract/bpf-map.test.ts"],
-  ["bpf/pin.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
-  ["bpf/object.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
-  ["bpf/link.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
-  ["bpf/counts.ts", "needs a kernel: tests/bpf/packets.test.ts"],
-  ["bpf/datapath.ts", "needs a kernel: tests/bpf/adoption.test.ts"],
-  ["bpf/tc.ts", "needs a kernel: tests/bpf/overlay.test.ts"],
-  ["agent/cni/main.ts", "wiring; tests/integration/cni-plugin.test.ts runs the plugin"],
-  ["agent/cni/attach.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
-  ["agent/cni/detach.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
-  ["agent/cni/iproute.ts", "needs namespaces: tests/integration/cni-plugin.test.ts"],
-  ["agent/cni/datapath.ts", "needs a kernel: tests/integration/cni-plugin.test.ts"],
-  ["deploy/lab/bpf-mount.ts", "needs root: tests/e2e/lab-down.test.ts"],
-  ["deploy/lab/lab.ts", "needs root: tests/e2e/lab-down.test.ts"],
-  ["deploy/lab/namespaces.ts", "needs root: tests/e2e/lab-down.test.ts"],
-  ["deploy/lab/pods.ts", "needs root: tests/e2e/lab-down.test.ts"],
-  ["deploy/lab/steady-client.ts", "needs a lab: tests/e2e/lab-traffic.test.ts"],
-  ["deploy/lab/workload/echo.ts", "its client's test talks to it"],
-  ["deploy/start.ts", "wiring of the tour"],
-  ["deploy/tour/tour.ts", "needs a lab: tests/e2e/lab-tour.test.ts"],
-  ["mesh/commands/lab-status.ts", "needs a lab: tests/e2e/lab-down.test.ts"],
 ]);
 
 const LINE_COLUMNS = 100;
@@ -167,19 +135,15 @@ describe("tests", () => {
     const untested = shipped.filter(
       ({ path, text }) =>
         hasLogic(text) &&
-        !MIRROR_EXCEPTIONS.has(path) &&
+        !TESTED_ELSEWHERE.has(path) &&
         !existsSync(join(ROOT, `tests/unit/${path.replace(/\.ts$/, ".test.ts")}`)),
     );
     expect(pathsOf(untested)).toEqual([]);
   });
 
-  test("have exceptions only for files that exist and still need one", () => {
-    const stale = [...MIRROR_EXCEPTIONS.keys()].filter(
-      (path) =>
-        !existsSync(join(ROOT, path)) ||
-        existsSync(join(ROOT, `tests/unit/${path.replace(/\.ts$/, ".test.ts")}`)),
-    );
-    expect(stale).toEqual([]);
+  test("are named in the list of exceptions only for files and tests that exist", () => {
+    const missing = [...TESTED_ELSEWHERE].flat().filter((path) => !existsSync(join(ROOT, path)));
+    expect(missing).toEqual([]);
   });
 });
 
