@@ -96,11 +96,19 @@ export interface RatioQuestion {
   readonly goal: Verdict["goal"];
 }
 
-/** The ratio of two measurements' medians, and whether it meets the goal. */
+/**
+ * The ratio of two measurements, and whether it meets the goal. Where both were taken every round
+ * it is the median of the rounds' ratios, so that a machine that gets slower or faster in the
+ * course of a run does not show in it; else the ratio of the medians.
+ */
 export function judge(measurements: readonly Measurement[], question: RatioQuestion): Verdict {
-  const medianOf = (name: string): number =>
-    measurements.find((measurement) => measurement.name === name)?.median ?? Number.NaN;
-  const ratio = medianOf(question.of) / medianOf(question.to);
+  const valuesOf = (name: string): readonly number[] =>
+    measurements.find((measurement) => measurement.name === name)?.values ?? [];
+  const [of, to] = [valuesOf(question.of), valuesOf(question.to)];
+  const ratio =
+    of.length === to.length
+      ? median(of.map((value, round) => value / (to[round] ?? Number.NaN)))
+      : median(of) / median(to);
   const { kind, ratio: limit } = question.goal;
   return {
     what: `${question.of} / ${question.to}`,
