@@ -86,6 +86,8 @@ class Timeline {
   #resumeFrom: bigint | undefined;
   #synced = false;
   #full = false;
+  /** How many more new keys the present list may add. */
+  #room = 0;
 
   constructor(options: TimelineOptions) {
     this.#options = options;
@@ -135,6 +137,8 @@ class Timeline {
     const before = this.#known;
     const seen = new Map<string, bigint>();
     this.#full = false;
+    // Keys that the reader knows keep their place, whatever stands before them now.
+    this.#room = this.#options.target.maxKeys - before.size;
     let pin: EtcdPin | undefined;
     try {
       for await (const page of listPages(
@@ -169,7 +173,7 @@ class Timeline {
     const events: WatchEvent[] = [];
     for (const key of page.skipped) events.push(this.#refused(key, refusedForSize(key)));
     for (const entry of page.entries) {
-      if (seen.size >= this.#options.target.maxKeys) {
+      if (!before.has(entry.key) && this.#room-- <= 0) {
         if (!this.#full) events.push(this.#refused(entry.key, this.#tooManyKeys()));
         this.#full = true;
         continue;

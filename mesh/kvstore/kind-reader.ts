@@ -157,7 +157,9 @@ export class KindReader {
   /** The list is complete: what it did not name is gone, if that may be believed. */
   #settle(): void {
     const { table } = this.#options.kind;
-    if (this.#mayDelete()) {
+    // With too many keys the list was not whole: what it left out need not be gone.
+    if (this.#overflowed) this.#seen.clear();
+    else if (this.#mayDelete()) {
       for (const [name] of table.entries()) if (!this.#seen.has(name)) table.delete(name);
     } else this.#hold();
     this.#seen = new Set();

@@ -228,7 +228,11 @@ function differences(options: {
 }): WatchEvent[] {
   const { known, target } = options;
   const events: WatchEvent[] = [];
-  const present = new Set(options.entries.slice(0, target.maxKeys).map(({ key }) => key));
+  // Keys that the reader knows keep their place, whatever stands before them now.
+  let room = target.maxKeys - known.size;
+  const present = new Set(
+    options.entries.filter(({ key }) => known.has(key) || room-- > 0).map(({ key }) => key),
+  );
   for (const { key, value, revision } of options.entries) {
     if (!present.has(key)) events.push(refused(key, target));
     else if (known.get(key) !== revision) events.push({ kind: "put", key, value, revision });

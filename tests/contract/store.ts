@@ -141,6 +141,20 @@ export function describeStore(name: string, open: () => Promise<StoreSetup>): vo
       expect(Object.keys(follower.contents())).toHaveLength(2);
     });
 
+    test("watch() keeps the keys it has told of when a list finds too many", async () => {
+      await write({ m: "1", n: "1" });
+      const follower = follow(PREFIX, 2);
+      await eventually(() => follower.synced);
+      await write({ a: "1", b: "1" });
+      await setup.disconnect();
+      await eventually(() => follower.kinds().includes("disconnected"));
+      await setup.compact();
+      await setup.reconnect();
+      await eventually(() => write({ m: "2" }));
+      await eventually(() => follower.contents()["m"] === "2");
+      expect(follower.contents()).toEqual({ m: "2", n: "1" });
+    });
+
     test("watch() resumes after an interruption, with what it missed, and says so", async () => {
       const other = setup.open();
       await write({ a: "1", b: "1" });

@@ -176,4 +176,16 @@ describe("watchTimeline()", () => {
       "put e@8",
     ]);
   });
+
+  test("keeps the place of keys that it has told of when others stand before them", async () => {
+    const { told } = await run({
+      lists: [
+        { revision: 5, keys: { m: 1, n: 2 } },
+        { revision: 9, keys: { a: 6, b: 7, m: 1, n: 2 } },
+      ],
+      watches: [["compacted"]],
+      maxKeys: 2,
+    });
+    expect(told).toEqual(["put m@1", "put n@2", "synced", "refused a"]);
+  });
 });
