@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { openDatapathMaps } from "../../bpf/datapath.ts";
 import { labNodes } from "../../deploy/lab/plan.ts";
-import type { PodHost } from "../../deploy/lab/pods.ts";
+import { createPod, type PodHost } from "../../deploy/lab/pods.ts";
 import {
   clusterOfAnswer,
   summariseRequests,
@@ -12,10 +12,11 @@ import {
 import type { SteadyClient } from "../../deploy/lab/steady-client.ts";
 import { eventually } from "../fakes/eventually.ts";
 import {
+  cartPod,
   cartTargets,
   createTestLab,
   deployCart,
-  killControlPlane,
+  killDaemons,
   mustSucceed,
   never,
   startClient,
@@ -58,6 +59,24 @@ describe("a global service", () => {
   );
 });
 
+describe("the CNI plugin", () => {
+  test(
+    "attaches a pod that reaches the service in both clusters while its node's agent is dead",
+    async () => {
+      expect(await killDaemons(host, ({ name }) => name === "east-node1.agent")).toBe(1);
+      const late = cartPod({ cluster: "east", node: "node1", name: "late" });
+      const workload = { kind: "command", argv: ["sleep", "infinity"] } as const;
+      await createPod(host, { ...late, labels: { app: "late" }, workload, ports: [] }, never);
+      await using client = await disposableClient({ pod: "east/shop/late", intervalMs: 10 });
+      await client.waitUntil((records) => records.length >= 200, waiting("200 requests"));
+      expect(summariseRequests(client.records)).toMatchObject({ failures: 0 });
+      expect(allBackends(client.records)).toBe(true);
+      mustSucceed(await lab.up());
+    },
+    LIMIT_MS,
+  );
+});
+
 describe("kill -9 of every agent, apiserver and etcd", () => {
   test(
     "stops no connection, moves no traffic, and is repaired by lab up without a wrong deletion",
@@ -72,7 +91,7 @@ describe("kill -9 of every agent, apiserver and etcd", () => {
       const rows = readRows(host);
 
       // Four agents, two apiservers, two etcds.
-      expect(await killControlPlane(host)).toBe(8);
+      expect(await killDaemons(host, () => true)).toBe(8);
       const dead = { from: fresh.records.length, keptFrom: kept.records.length };
       await fresh.waitUntil(({ length }) => length >= dead.from + 600, waiting("600 while dead"));
       expect(readRows(host)).toEqual(rows);
@@ -106,6 +125,7 @@ describe("kill -9 of every agent, apiserver and etcd", () => {
 
 async function disposableClient(options: {
   targets?: readonly string[];
+  pod?: string;
   intervalMs: number;
   keep?: boolean;
 }): Promise<SteadyClient & AsyncDisposable> {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listProcesses } from "../../deploy/lab/cgroups.ts";
-import { labDaemons, nodeArgv } from "../../deploy/lab/daemons.ts";
+import { labDaemons, nodeArgv, type Daemon } from "../../deploy/lab/daemons.ts";
 import { findLabPlace } from "../../deploy/lab/enter.ts";
 import { openLab } from "../../deploy/lab/lab.ts";
 import { findCluster } from "../../deploy/lab/plan.ts";
@@ -131,21 +131,24 @@ export function cartTargets(host: PodHost): string[] {
 
 export async function startClient(
   host: PodHost,
-  options: { targets: readonly string[]; intervalMs: number; keep?: boolean },
+  options: { targets: readonly string[]; pod?: string; intervalMs: number; keep?: boolean },
 ): Promise<SteadyClient> {
   return startSteadyClient({
     ...options,
-    place: await findLabPlace(host, "east/shop/client"),
+    place: await findLabPlace(host, options.pod ?? "east/shop/client"),
     // Far beyond anything but a lost packet's second retransmission.
     timeoutMs: 5_000,
     clock: systemClock,
   });
 }
 
-/** Ends every agent, apiserver and etcd of the lab with SIGKILL; returns how many. */
-export async function killControlPlane(host: PodHost): Promise<number> {
-  const cgroups = labDaemons(host.plan, host.cgroupRoot).map(({ cgroup }) => cgroup);
-  const pids = (await Promise.all(cgroups.map(listProcesses))).flat();
+/** Ends daemons of the lab, and an apiserver's etcd, with SIGKILL; returns how many processes. */
+export async function killDaemons(
+  host: PodHost,
+  which: (daemon: Daemon) => boolean,
+): Promise<number> {
+  const daemons = labDaemons(host.plan, host.cgroupRoot).filter(which);
+  const pids = (await Promise.all(daemons.map(({ cgroup }) => listProcesses(cgroup)))).flat();
   for (const pid of pids) process.kill(pid, "SIGKILL");
   return pids.length;
 }
