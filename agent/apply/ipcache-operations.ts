@@ -19,21 +19,25 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
   const adopted = new Map<string, IpcacheRow>(map.entries());
   const written = new Set<string>();
 
+  /** The row that the map held when this agent started, the first time it is asked for. */
+  function adopt(key: string): IpcacheRow | undefined {
+    if (adopted.size === 0) return undefined;
+    const found = adopted.get(key);
+    if (found !== undefined) adopted.delete(key);
+    return found;
+  }
+
   return {
     async update(rows) {
       const failures = new Map<string, Error>();
       const puts: [string, IpcacheRow][] = [];
       for (const { key, row } of rows) {
-        const found = adopted.get(key);
-        if (found === undefined && !written.has(key)) {
-          if (adopted.size + written.size >= map.maxEntries) {
-            failures.set(key, tooMany(row, map));
-            continue;
-          }
-        }
-        adopted.delete(key);
+        const found = adopt(key);
         written.add(key);
-        if (found === undefined || !sameIpcacheRow(found, row)) puts.push([key, row]);
+        if (adopted.size + written.size > map.maxEntries) {
+          written.delete(key);
+          failures.set(key, tooMany(row, map));
+        } else if (found === undefined || !sameIpcacheRow(found, row)) puts.push([key, row]);
       }
       map.putAll(puts);
       return failures;

@@ -2,17 +2,15 @@
 // first in order is written to the desired table, and the next takes over when it lets go. The
 // order is fixed by the sources' ranks and the objects' names, so that the outcome never depends
 // on who came first.
+//
+// Nearly every object claims one key, and nearly every key has one claim: both are kept without
+// a list around them, because there are hundreds of thousands.
 import type { WritableTable } from "../../mesh/core/table.ts";
-
-export interface KeyedDesired<T> {
-  readonly key: string;
-  readonly row: T;
-}
 
 /** All objects of one source (a kind of record of a cluster). */
 export interface ClaimSource<T> {
   /** Replaces what the object `name` claims; an empty list releases it. */
-  claim(name: string, rows: readonly KeyedDesired<T>[]): void;
+  claim(name: string, rows: readonly T[]): void;
   /** Releases everything: the source is gone. */
   clear(): void;
 }
@@ -30,60 +28,95 @@ interface Claim<T> {
   readonly row: T;
 }
 
-export function createClaims<T>(desired: WritableTable<T>): Claims<T> {
-  /** Never empty, sorted: the first is the owner. */
-  const claims = new Map<string, readonly Claim<T>[]>();
+export function createClaims<T>(options: {
+  readonly desired: WritableTable<T>;
+  /** Under which key a row stands in the table. */
+  readonly keyOf: (row: T) => string;
+}): Claims<T> {
+  const { desired, keyOf } = options;
+  /** The owner comes first in a list; a list has at least two. */
+  const claims = new Map<string, Claim<T> | readonly Claim<T>[]>();
   let contested = 0;
 
-  function release(key: string, rank: number, name: string): void {
-    const current = claims.get(key) ?? [];
-    const rest = current.filter((claim) => claim.rank !== rank || claim.name !== name);
-    replace(key, rest);
-  }
-
   function replace(key: string, next: readonly Claim<T>[]): void {
-    const before = claims.get(key)?.length ?? 0;
-    contested += Number(next.length > 1) - Number(before > 1);
     const [owner] = next;
     if (owner === undefined) {
       claims.delete(key);
       desired.delete(key);
-      return;
+    } else {
+      claims.set(key, next.length === 1 ? owner : next);
+      desired.put(key, owner.row);
     }
-    claims.set(key, next);
-    desired.put(key, owner.row);
+  }
+
+  function others(key: string, object: { readonly rank: number; readonly name: string }) {
+    const current = claims.get(key);
+    const all = current === undefined ? [] : isList(current) ? current : [current];
+    contested -= Number(all.length > 1);
+    return all.filter(({ rank, name }) => rank !== object.rank || name !== object.name);
+  }
+
+  function release(key: string, object: { readonly rank: number; readonly name: string }): void {
+    const rest = others(key, object);
+    contested += Number(rest.length > 1);
+    replace(key, rest);
   }
 
   function take(key: string, claim: Claim<T>): void {
-    const others = (claims.get(key) ?? []).filter(
-      ({ rank, name }) => rank !== claim.rank || name !== claim.name,
-    );
-    replace(key, others.length === 0 ? [claim] : [...others, claim].sort(compareClaims));
+    const current = claims.get(key);
+    const alone =
+      current === undefined ||
+      (!isList(current) && current.rank === claim.rank && current.name === claim.name);
+    if (alone) {
+      claims.set(key, claim);
+      desired.put(key, claim.row);
+      return;
+    }
+    const all = [...others(key, claim), claim].sort(compareClaims);
+    contested += Number(all.length > 1);
+    replace(key, all);
   }
 
   return {
     contested: () => contested,
     source(rank) {
-      const keysByName = new Map<string, readonly string[]>();
+      const keysByName = new Map<string, string | readonly string[]>();
       return {
         claim(name, rows) {
-          const kept = new Set(rows.map(({ key }) => key));
-          for (const key of keysByName.get(name) ?? []) {
-            if (!kept.has(key)) release(key, rank, name);
+          const before = keysByName.get(name);
+          const [first] = rows;
+          const only = first !== undefined && rows.length === 1 ? keyOf(first) : undefined;
+          if (first !== undefined && only !== undefined && (before ?? only) === only) {
+            if (before === undefined) keysByName.set(name, only);
+            take(only, { rank, name, row: first });
+            return;
           }
-          for (const { key, row } of rows) take(key, { rank, name, row });
+          const kept = new Set(rows.map(keyOf));
+          for (const key of listed(before)) {
+            if (!kept.has(key)) release(key, { rank, name });
+          }
+          for (const row of rows) take(keyOf(row), { rank, name, row });
           if (rows.length === 0) keysByName.delete(name);
-          else keysByName.set(name, [...kept]);
+          else keysByName.set(name, only ?? [...kept]);
         },
         clear() {
           for (const [name, keys] of keysByName) {
-            for (const key of keys) release(key, rank, name);
+            for (const key of listed(keys)) release(key, { rank, name });
           }
           keysByName.clear();
         },
       };
     },
   };
+}
+
+function listed(keys: string | readonly string[] | undefined): readonly string[] {
+  if (keys === undefined) return [];
+  return typeof keys === "string" ? [keys] : keys;
+}
+
+function isList<T>(claims: Claim<T> | readonly Claim<T>[]): claims is readonly Claim<T>[] {
+  return Array.isArray(claims);
 }
 
 function compareClaims(a: Claim<unknown>, b: Claim<unknown>): number {

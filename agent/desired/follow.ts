@@ -5,8 +5,8 @@ import { isMeshError } from "../../mesh/core/errors.ts";
 import type { Table } from "../../mesh/core/table.ts";
 import type { PeerIntent } from "../intent/intent.ts";
 
-/** Keys planned before other work gets a turn: some milliseconds of planning. */
-const KEYS_PER_TURN = 1_024;
+/** Keys planned before other work gets a turn: some 20 ms of planning. */
+const KEYS_PER_TURN = 4_096;
 
 export interface TableFollower {
   /** Plan this key again; looks up what it is now. */

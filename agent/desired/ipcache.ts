@@ -33,7 +33,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
   const { intent, nodeName, clock } = options;
   const { own, peers } = intent;
   const desired = createTable<IpcacheRow>({ name: "ipcache", equals: sameIpcacheRow });
-  const claims = createClaims(desired);
+  const claims = createClaims({ desired, keyOf: (row: IpcacheRow) => row.prefix });
   const settlement = createSettlement({
     ownClusterId: own.cluster.id,
     clock,
@@ -48,15 +48,12 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
 
     const planNode = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
       const node = cluster.nodes.get(key);
-      source.claim(key, node === undefined ? [] : keyed(planNodeIpcache(node, ownNode)));
+      source.claim(key, node === undefined ? [] : planNodeIpcache(node, ownNode));
     };
     const planEndpoint = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
       const endpoint = cluster.endpoints.get(key);
       const context = { clusterId: cluster.cluster.id, ownNode };
-      source.claim(
-        key,
-        endpoint === undefined ? [] : keyed(planEndpointIpcache(endpoint, context)),
-      );
+      source.claim(key, endpoint === undefined ? [] : planEndpointIpcache(endpoint, context));
     };
 
     const sources = new Map<ClusterIntent, ClusterSources>();
@@ -119,10 +116,6 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
 interface ClusterSources {
   readonly nodes: ClaimSource<IpcacheRow>;
   readonly endpoints: ClaimSource<IpcacheRow>;
-}
-
-function keyed(rows: readonly IpcacheRow[]): { key: string; row: IpcacheRow }[] {
-  return rows.map((row) => ({ key: row.prefix, row }));
 }
 
 function sameAddresses(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -37,7 +37,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
   const { intent, nodeName, underlayMtu, clock } = options;
   const { own, peers } = intent;
   const desired = createTable<NodeRoute>({ name: "routes", equals: sameRoute });
-  const claims = createClaims(desired);
+  const claims = createClaims({ desired, keyOf: (row: NodeRoute) => row.prefix });
   const settlement = createSettlement({
     ownClusterId: own.cluster.id,
     clock,
@@ -54,11 +54,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
 
     const plan = (cluster: ClusterIntent, key: string): void => {
       const node = cluster.nodes.get(key);
-      const routes = node === undefined ? [] : planNodeRoutes(node, context);
-      sources.get(cluster)?.claim(
-        key,
-        routes.map((row) => ({ key: row.prefix, row })),
-      );
+      sources.get(cluster)?.claim(key, node === undefined ? [] : planNodeRoutes(node, context));
     };
     /** All routes name our address and carry our MTU; both change next to never. */
     const followOwnNode = (): void => {

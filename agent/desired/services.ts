@@ -39,7 +39,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
   const { intent, clock } = options;
   const { own, peers } = intent;
   const desired = createTable<Frontend>({ name: "frontends", equals: sameFrontend });
-  const claims = createClaims(desired);
+  const claims = createClaims({ desired, keyOf: (row: Frontend) => row.key });
   const source = claims.source(0);
   const notes = new Map<string, readonly string[]>();
   /** Service key → cluster name → what that cluster offers. */
@@ -59,10 +59,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
       return;
     }
     const result = planService({ local, peers: [...(offers.get(key)?.values() ?? [])], held });
-    source.claim(
-      key,
-      result.frontends.map((row) => ({ key: row.key, row })),
-    );
+    source.claim(key, result.frontends);
     if (result.notes.length === 0) notes.delete(key);
     else notes.set(key, result.notes);
   }

@@ -3,27 +3,23 @@ import fc from "fast-check";
 import { createTable } from "../../../../mesh/core/table.ts";
 import { createClaims } from "../../../../agent/desired/claims.ts";
 
-function rows(...texts: readonly string[]): { key: string; row: string }[] {
-  return texts.map((text) => {
-    const [key = "", row = ""] = text.split("=");
-    return { key, row };
-  });
-}
+/** A row is text: its key, "=", its owner. */
+const keyOf = (row: string): string => row.split("=")[0] ?? "";
 
 describe("createClaims()", () => {
   test("gives a key to the lowest rank, then to the first name, and passes it on", () => {
     const table = createTable<string>({ name: "t" });
-    const claims = createClaims(table);
+    const claims = createClaims({ desired: table, keyOf });
     const [own, peer] = [claims.source(0), claims.source(2)];
-    peer.claim("b", rows("x=peer-b"));
-    peer.claim("a", rows("x=peer-a"));
-    expect(table.get("x")).toBe("peer-a");
-    own.claim("z", rows("x=own"));
-    expect(table.get("x")).toBe("own");
+    peer.claim("b", ["x=peer-b"]);
+    peer.claim("a", ["x=peer-a"]);
+    expect(table.get("x")).toBe("x=peer-a");
+    own.claim("z", ["x=own"]);
+    expect(table.get("x")).toBe("x=own");
     expect(claims.contested()).toBe(1);
     own.claim("z", []);
     peer.claim("a", []);
-    expect(table.get("x")).toBe("peer-b");
+    expect(table.get("x")).toBe("x=peer-b");
     expect(claims.contested()).toBe(0);
     peer.clear();
     expect(table.size).toBe(0);
@@ -31,10 +27,10 @@ describe("createClaims()", () => {
 
   test("keeps what an object claims again, and releases what it does not", () => {
     const table = createTable<string>({ name: "t" });
-    const source = createClaims(table).source(0);
-    source.claim("a", rows("x=1", "y=1"));
-    source.claim("a", rows("y=2", "z=2"));
-    expect(Object.fromEntries(table.entries())).toEqual({ y: "2", z: "2" });
+    const source = createClaims({ desired: table, keyOf }).source(0);
+    source.claim("a", ["x=1", "y=1"]);
+    source.claim("a", ["y=2", "z=2"]);
+    expect(Object.fromEntries(table.entries())).toEqual({ y: "y=2", z: "z=2" });
   });
 
   const change = fc.record({
@@ -48,7 +44,7 @@ describe("createClaims()", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
         const table = createTable<string>({ name: "t" });
-        const claims = createClaims(table);
+        const claims = createClaims({ desired: table, keyOf });
         const sources = [claims.source(0), claims.source(1), claims.source(2)];
         const final = new Map<string, (typeof changes)[number]>();
         for (const item of changes) {
@@ -61,7 +57,7 @@ describe("createClaims()", () => {
             const text = `${item.rank}${item.name}`;
             sources[item.rank]?.claim(
               item.name,
-              item.keys.map((key) => ({ key, row: text })),
+              item.keys.map((key) => `${key}=${text}`),
             );
             final.set(text, item);
           }
@@ -71,7 +67,7 @@ describe("createClaims()", () => {
         for (const key of ["x", "y", "z"] as const) {
           const claimants = [...final].filter(([, { keys }]) => keys.includes(key));
           const [first] = claimants.map(([text]) => text).sort();
-          if (first !== undefined) wanted.set(key, first);
+          if (first !== undefined) wanted.set(key, `${key}=${first}`);
           if (claimants.length > 1) contested++;
         }
         expect(new Map(table.entries())).toEqual(wanted);

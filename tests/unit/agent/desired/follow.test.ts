@@ -29,9 +29,9 @@ describe("followTable()", () => {
     await done;
   });
 
-  test("gives others a turn every 1,024 keys, and can be ended there", async () => {
+  test("gives others a turn every 4,096 keys, and can be ended there", async () => {
     const table = createTable<number>({ name: "t" });
-    for (let i = 0; i < 3_000; i++) table.put(String(i), i);
+    for (let i = 0; i < 9_000; i++) table.put(String(i), i);
     table.markSynced();
     const clock = createFakeClock();
     let count = 0;
@@ -42,10 +42,10 @@ describe("followTable()", () => {
       end.signal,
     );
     await clock.settle();
-    expect(count).toBe(1_024);
+    expect(count).toBe(4_096);
     end.abort();
     await done;
-    expect(count).toBe(1_024);
+    expect(count).toBe(4_096);
   });
 });
 
