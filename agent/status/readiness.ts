@@ -8,7 +8,10 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-export function readinessOf(agent: Agent, node: { readonly isSetUp: boolean }): Readiness {
+export function readinessOf(
+  agent: Pick<Agent, "intent" | "tables">,
+  node: { readonly isSetUp: boolean },
+): Readiness {
   const { own } = agent.intent;
   const missing: string[] = [];
   for (const table of [own.nodes, own.endpoints, own.services, agent.intent.peers]) {
