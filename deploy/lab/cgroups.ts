@@ -14,8 +14,16 @@ import { MeshError } from "../../mesh/core/errors.ts";
 const KILL_LIMIT_MS = 15_000;
 const POLL_MS = 10;
 
+/** With those above it; throws `unsupported` where the tree cannot be written. */
 export async function createCgroup(path: string): Promise<void> {
-  await mkdir(path, { recursive: true });
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new MeshError("unsupported", `Cannot make cgroup "${path}"`, {
+      cause,
+      hint: "cgroup2 must be mounted read-write; containers often have it read-only",
+    });
+  }
 }
 
 /** Whether any process lives in it or below; false when it does not exist. */

@@ -73,7 +73,10 @@ export async function isInNamespace(pid: number, name: string): Promise<boolean>
   }
 }
 
-/** Removing what is not there is success. */
+/**
+ * Removing what is not there is success. The mount of /run/netns itself, which `ip` makes with the
+ * first namespace of anybody, stays: others may be about to use it.
+ */
 export async function deleteNamespaces(
   names: readonly string[],
   signal: AbortSignal,
