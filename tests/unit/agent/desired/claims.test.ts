@@ -50,7 +50,7 @@ describe("createClaims()", () => {
         for (const item of changes) {
           if (item.clear && item.keys.length === 0) {
             sources[item.rank]?.clear();
-            for (const key of [...final.keys()]) {
+            for (const key of final.keys()) {
               if (key.startsWith(`${item.rank}`)) final.delete(key);
             }
           } else {

@@ -213,7 +213,8 @@ describe("createServicePlanner()", () => {
 /** From scratch: every service once; a frontend that two claim goes to the first by name. */
 function planAll(intent: WritableIntent): Map<string, Frontend> {
   const all = new Map<string, Frontend>();
-  for (const [key, local] of [...intent.own.services.entries()].sort().reverse()) {
+  const lastFirst = [...intent.own.services.entries()].sort(([a], [b]) => (a < b ? 1 : -1));
+  for (const [key, local] of lastFirst) {
     const peers = [...intent.peers.entries()].flatMap(([, peer]) => peer.services.get(key) ?? []);
     for (const frontend of planService({ local, peers, held: new Map() }).frontends) {
       all.set(frontend.key, frontend);

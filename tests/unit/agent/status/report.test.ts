@@ -48,7 +48,7 @@ async function start(contents: readonly StoreOperation[]) {
   const clock = createFakeClock();
   const maps = createMemoryMaps();
   const store = createMemoryStore(etcd);
-  const { agent, stop } = startAgent({ cluster: EAST, nodeName: "east-1", store, maps, clock });
+  const running = startAgent({ cluster: EAST, nodeName: "east-1", store, maps, clock });
   const clusterState = createMemoryMap(clusterStateMap);
   const cniNode = {
     nodeName: "east-1",
@@ -58,7 +58,7 @@ async function start(contents: readonly StoreOperation[]) {
     bpfRoot: "/bpf",
   };
   const report = createReport({
-    agent,
+    agent: running.agent,
     nodeName: "east-1",
     version: "1.2.3",
     clusterState,
@@ -68,7 +68,7 @@ async function start(contents: readonly StoreOperation[]) {
     startedMs: 0,
   });
   await clock.advance(5_000);
-  return { report, clusterState, clock, etcd, [Symbol.asyncDispose]: stop };
+  return { report, clusterState, clock, etcd, [Symbol.asyncDispose]: () => running.stop() };
 }
 
 describe("createReport()", () => {
