@@ -191,6 +191,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
     ...etcd.connection,
     cluster: cluster.name,
     path: paths.remoteUsers,
+    generation: () => etcd.status().pid,
   });
 
   const exportState = async (signal: AbortSignal): Promise<void> => {

@@ -1,6 +1,6 @@
 // One kind of record on its way into our own etcd, whether it is our own or a mirrored one: the
 // reconciler for its rows, and its canary, which vouches for them once all are written.
-import { createReconciler } from "../mesh/core/reconciler.ts";
+import { createReconciler, type Operations } from "../mesh/core/reconciler.ts";
 import type { Clock } from "../mesh/core/clock.ts";
 import { isMeshError } from "../mesh/core/errors.ts";
 import type { Logger } from "../mesh/core/logger.ts";
@@ -22,6 +22,8 @@ export interface KindWriterOptions extends WriterOptions {
   /** Ends with "/": everything below it in etcd is this writer's, pruned once `desired` is synced. */
   readonly prefix: string;
   readonly canaryKey: string;
+  /** For an owner who has listed the prefix already: what was there. Emptied by the prune. */
+  readonly leftovers?: Set<string>;
 }
 
 export interface WriterStatus {
@@ -50,8 +52,7 @@ export interface KindWriter extends EtcdWriter {
 
 export function createKindWriter(options: KindWriterOptions): KindWriter {
   const { desired, prefix, canaryKey, store } = options;
-  const operations = createStoreOperations({ store, prefix });
-  const reconciler = createReconciler({ ...options, operations });
+  const reconciler = createReconciler({ ...options, operations: kindOperations(options) });
   let takenOver = false;
   let written = false;
   let vouchedFor = false;
@@ -95,6 +96,25 @@ export function createKindWriter(options: KindWriterOptions): KindWriter {
     status() {
       const { applied, failed } = reconciler.status();
       return { desired: desired.size, applied, failed, synced: isWritten() && vouchedFor };
+    },
+  };
+}
+
+/** A prune lists the whole prefix again, unless its owner knows what is left over. */
+function kindOperations({ store, prefix, leftovers }: KindWriterOptions): Operations<Buffer> {
+  const operations = createStoreOperations({ store, prefix });
+  if (leftovers === undefined) return operations;
+  return {
+    ...operations,
+    async prune(desired, signal) {
+      const surplus = [...leftovers].filter((key) => desired.get(key) === undefined);
+      if (surplus.length > 0) {
+        await store.commit(
+          surplus.map((key) => ({ kind: "delete", key })),
+          signal,
+        );
+      }
+      leftovers.clear();
     },
   };
 }

@@ -13,6 +13,8 @@ export interface EtcdUsersOptions extends EtcdConnectionOptions {
   readonly cluster: string;
   /** remote-users.yaml; absent means that no peer may read us. */
   readonly path: string;
+  /** Differs when another etcd process runs: its data may be another's, without any user. */
+  readonly generation: () => number;
 }
 
 export interface EtcdUsers {
@@ -24,8 +26,8 @@ export interface EtcdUsers {
   problem(): string;
 }
 
-/** Short, because the operator's `mesh connect` waits for it; the notification is quicker still. */
-const RECHECK_MS = 5_000;
+/** Short, because an etcd that was emptied is open to every certificate until this is done. */
+const RECHECK_MS = 1_000;
 /** Everything is set again this often, in case somebody else has changed it. */
 const REAPPLY_MS = 5 * 60_000;
 const RETRY_BASE_MS = 100;
@@ -34,17 +36,21 @@ const RETRY_CAP_MS = 5_000;
 export function createEtcdUsers(options: EtcdUsersOptions): EtcdUsers {
   const { path, cluster, clock, log } = options;
   let current: string | undefined;
+  let currentGeneration = 0;
   let appliedAtMs = -Infinity;
   let problem = "";
 
   async function applyOnce(signal: AbortSignal): Promise<void> {
     const remotes = parseRemoteUsers(await readIfThere(path), path);
     const wanted = remotes.toSorted().join(",");
-    const fresh = clock.monotonicMs() - appliedAtMs < REAPPLY_MS;
+    const generation = options.generation();
+    const fresh =
+      generation === currentGeneration && clock.monotonicMs() - appliedAtMs < REAPPLY_MS;
     if (wanted !== current || !fresh) {
       await applyAuth({ ...options, cluster, remotes }, signal);
       if (wanted !== current) log.info("etcd users are set", { remotes });
       current = wanted;
+      currentGeneration = generation;
       appliedAtMs = clock.monotonicMs();
     }
     problem = "";

@@ -39,7 +39,10 @@ export interface KindMirror {
   readonly table: WritableTable<MirroredRecord>;
   /** For a kind writer to carry to etcd; synced once the session's first list is through. */
   readonly desired: Table<Buffer>;
-  /** Takes over a record that our cache holds from before; to be called before the session runs. */
+  /**
+   * Takes over a record that our cache holds from before; to be called before the session runs.
+   * One that is not valid by today's rules is left to the peer's next list.
+   */
   adopt(name: string, value: Buffer, cluster: ClusterIdentity): void;
   /** Resolves when the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
@@ -119,7 +122,6 @@ export function createKindMirror(options: KindMirrorOptions): KindMirror {
     table,
     desired,
     adopt(name, value, cluster) {
-      // What is no longer valid by today's rules is left to the peer's next list.
       const record = attempt(() => options.parse(name, value, cluster));
       if (record === undefined) return;
       table.put(name, record);

@@ -90,6 +90,8 @@ class Peer implements PeerMirror {
   readonly #name: string;
   readonly #log: Logger;
   readonly #single;
+  /** The keys that our cache held when it was adopted, by kind; emptied by the first prune. */
+  readonly #leftovers = new Map<string, Set<string>>();
   readonly #kinds;
   readonly #writers: ReadonlyMap<string, KindWriter>;
   readonly #singleWriter: EtcdWriter;
@@ -118,32 +120,46 @@ class Peer implements PeerMirror {
           desired: mirror.desired,
           prefix: cachePrefix,
           canaryKey: cacheCanaryKey,
+          leftovers: this.#leftoversOf(kind),
         }),
       ]),
     );
   }
 
   async adopt(signal: AbortSignal): Promise<void> {
-    const { ownStore, clusterIds } = this.#options;
-    const config = await ownStore.get(clusterConfigKey(this.#name), signal);
-    // Agents begin with the config: without it nobody reads the rest, and it may run out.
-    if (config === undefined) return;
-    const { cluster } = parseClusterConfig(this.#name, config.value);
-    if (clusterIds.reserve(cluster.id, this.#name) !== this.#name) return;
-    this.#identity = cluster;
-    for (const key of [clusterConfigKey(this.#name), cachedVersionKey(this.#name)]) {
-      const entry = await ownStore.get(key, signal);
-      if (entry !== undefined) this.#single.put(key, entry.value);
-    }
+    const { ownStore } = this.#options;
+    const cluster = await this.#adoptIdentity(signal);
     for (const { kind, mirror, cachePrefix, cacheCanaryKey } of this.#kinds) {
+      const found = this.#leftoversOf(kind);
       for await (const page of ownStore.list(cachePrefix, signal)) {
         for (const { key, value } of page) {
-          mirror.adopt(key.slice(cachePrefix.length), value, cluster);
+          found.add(key);
+          if (cluster !== undefined) mirror.adopt(key.slice(cachePrefix.length), value, cluster);
         }
       }
       const canary = await ownStore.get(cacheCanaryKey, signal);
-      if (canary !== undefined) this.#writers.get(kind)?.takeOverCanary();
+      if (canary !== undefined && cluster !== undefined) this.#writers.get(kind)?.takeOverCanary();
     }
+  }
+
+  /** Agents begin with the config: without it nobody reads the rest, so the rest may go. */
+  async #adoptIdentity(signal: AbortSignal): Promise<ClusterIdentity | undefined> {
+    const { ownStore, clusterIds } = this.#options;
+    const config = await ownStore.get(clusterConfigKey(this.#name), signal);
+    if (config === undefined) return undefined;
+    const { cluster } = parseClusterConfig(this.#name, config.value);
+    if (clusterIds.reserve(cluster.id, this.#name) !== this.#name) return undefined;
+    this.#identity = cluster;
+    this.#single.put(clusterConfigKey(this.#name), config.value);
+    const version = await ownStore.get(cachedVersionKey(this.#name), signal);
+    if (version !== undefined) this.#single.put(cachedVersionKey(this.#name), version.value);
+    return cluster;
+  }
+
+  #leftoversOf(kind: string): Set<string> {
+    const found = this.#leftovers.get(kind) ?? new Set<string>();
+    this.#leftovers.set(kind, found);
+    return found;
   }
 
   run(signal: AbortSignal): Promise<void> {
@@ -272,8 +288,8 @@ class Peer implements PeerMirror {
     if (this.#name === own.name) throw refuse("it has our own name");
     if (capabilities.cached) throw refuse("its etcd only holds a mirrored copy of it");
     if (cluster.maxConnectedClusters !== own.maxConnectedClusters) {
-      const widths = `${cluster.maxConnectedClusters}, ours for ${own.maxConnectedClusters}`;
-      throw refuse(`its identities are laid out for a mesh of ${widths} clusters`);
+      const widths = `${cluster.maxConnectedClusters} clusters, ours for ${own.maxConnectedClusters}`;
+      throw refuse(`its identities are laid out for a mesh of ${widths}`);
     }
     const holder = clusterIds.reserve(cluster.id, this.#name);
     if (holder !== this.#name) throw refuse(`its id ${cluster.id} is that of "${holder}"`);
