@@ -39,6 +39,11 @@ export async function checkInstallation(): Promise<void> {
       hint: `apt-get install ${debianPackage}`,
     });
   }
+  if (!(await isUsable("/proc/sys/net/ipv6", constants.R_OK))) {
+    throw new MeshError("unsupported", "Cannot make a lab: this kernel runs without IPv6", {
+      hint: "start it without ipv6.disable=1",
+    });
+  }
   if (await isUsable(EBPF_OBJECT, constants.R_OK)) return;
   throw new MeshError("unsupported", "Cannot make a lab: the eBPF programs are not built", {
     hint: "`npm run build` builds them",
