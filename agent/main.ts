@@ -19,6 +19,7 @@ import { createAgent } from "./agent.ts";
 import { createIpCommand } from "./apply/ip-command.ts";
 import { createNodeDevices } from "./apply/node-devices.ts";
 import { createNodeSetup } from "./apply/node-setup.ts";
+import { watchOverlay } from "./apply/overlay-watch.ts";
 import { createPodRepair } from "./apply/pod-repair.ts";
 import { createRouteOperations } from "./apply/route-operations.ts";
 import { openAddressBook, type AddressBook } from "./cni/address-book.ts";
@@ -36,7 +37,7 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
   const ip = createIpCommand();
   const { device, port, underlayMtu } = config.overlay;
   const devices = createNodeDevices({ ip, device, port });
-  await devices.ensureOverlay(signal);
+  const overlayIfindex = await devices.ensureOverlay(signal);
   using datapath: Datapath = openDatapath({
     bpfRoot: config.bpfRoot,
     cgroupPath: config.cgroupPath,
@@ -86,6 +87,12 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
     kernelNowNs: () => process.hrtime.bigint(),
     startedMs,
   });
+  const overlay = {
+    device,
+    ifindex: overlayIfindex,
+    interfaceIndex: interfaceIndexFromName,
+    clock: systemClock,
+  };
   const metrics = createMetrics(() => report.getStatus({}, undefined));
   const closers: { close(): void }[] = [store];
   try {
@@ -101,6 +108,7 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
       { name: "agent", run: (inner) => agent.run(inner) },
       { name: "node-setup", run: (inner) => nodeSetup.run(inner) },
       { name: "pod-repair", run: (inner) => podRepair.run(inner) },
+      { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
     ];
     await runTasks(tasks, signal);
   } finally {
