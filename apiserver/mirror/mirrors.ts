@@ -46,6 +46,7 @@ class PeerSet implements Mirrors {
   readonly #running = new Map<string, Running>();
   readonly #removing = new Map<string, { stop: AbortController; ended: Promise<void> }>();
   readonly #missing = new Set<string>();
+  #ourselves = false;
   #crash: ((error: unknown) => void) | undefined;
 
   constructor(options: MirrorsOptions) {
@@ -77,16 +78,25 @@ class PeerSet implements Mirrors {
   }
 
   status(): PeerStatus[] {
-    const removing = [...this.#removing.keys()].map(removingStatus);
+    const removing = [...this.#removing.keys()].map((name) => ({ ...NO_PEER, name }));
     const running = [...this.#running.values()].map(({ peer }) => peer.status());
-    return [...running, ...removing].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const reason = "Cannot mirror the cluster itself: the peer file has our own name";
+    const ourselves: PeerStatus = {
+      ...NO_PEER,
+      name: this.#options.own.name,
+      state: "refused",
+      reason,
+    };
+    return [...running, ...removing, ...(this.#ourselves ? [ourselves] : [])].sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
   }
 
   async #followDirectory(bell: ReturnType<typeof createBell>, signal: AbortSignal): Promise<void> {
     const { directory, clock } = this.#options;
     let first = true;
     while (!signal.aborted) {
-      const entries = await readPeerDirectory(directory);
+      const entries = await this.#readEntries();
       if (entries === undefined) {
         this.#log.error("Peers directory cannot be read; all peers stay as they are", {
           directory,
@@ -98,6 +108,15 @@ class PeerSet implements Mirrors {
       await clock.sleep(SETTLE_MS, signal);
       if (this.#missing.size === 0) await bell.wait(RESCAN_MS, { clock, signal });
     }
+  }
+
+  /** Without a file of our own name: removing "that peer" would take our own state away. */
+  async #readEntries(): Promise<ReadonlyMap<string, PeerEntry> | undefined> {
+    const { directory, own } = this.#options;
+    const entries = await readPeerDirectory(directory);
+    this.#ourselves = entries?.has(own.name) === true;
+    const others = [...(entries ?? [])].filter(([name]) => name !== own.name);
+    return entries === undefined ? undefined : new Map(others);
   }
 
   /** What our cache holds speaks first: every peer's before any of them is heard anew. */
@@ -194,17 +213,15 @@ class PeerSet implements Mirrors {
   }
 }
 
-function removingStatus(name: string): PeerStatus {
-  return {
-    name,
-    id: 0,
-    state: "removing",
-    reason: "",
-    endpoints: [],
-    heartbeatAgeSeconds: -1,
-    reconnections: 0,
-    kinds: [],
-    synced: false,
-    version: "",
-  };
-}
+const NO_PEER: PeerStatus = {
+  name: "",
+  id: 0,
+  state: "removing",
+  reason: "",
+  endpoints: [],
+  heartbeatAgeSeconds: -1,
+  reconnections: 0,
+  kinds: [],
+  synced: false,
+  version: "",
+};

@@ -41,8 +41,8 @@ export interface ManifestSource {
 const SETTLE_MS = 100;
 /** Finds what the kernel's notifications miss (network file systems, an overflowed queue). */
 const RESCAN_MS = 10_000;
-/** A manifest beyond this is a mistake; parsing it would hold the process for seconds. */
-const MAX_FILE_BYTES = 32 * 1024 * 1024;
+/** Some 30,000 pods. Parsing holds the process for a second a megabyte or more: split what is larger. */
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const MANIFEST_NAME = /^[^.#].*\.(ya?ml|json)$/;
 
 interface KnownFile {
@@ -174,7 +174,9 @@ async function fingerprints(directory: string): Promise<Map<string, string>> {
 async function readManifest(path: string): Promise<{ text?: string; problem: string }> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) return { problem: `want at most ${MAX_FILE_BYTES} bytes` };
+    if (size > MAX_FILE_BYTES) {
+      return { problem: `it has ${size} bytes, want at most ${MAX_FILE_BYTES}: split it` };
+    }
     return { text: await readFile(path, "utf8"), problem: "" };
   } catch (error) {
     return { problem: messageFromError(error) };
