@@ -206,8 +206,8 @@ function placePod({ plan, cgroupRoot }: PodHost, spec: PodSpec): PodPlace {
   const id = `${spec.namespace}.${spec.name}`;
   return {
     node,
-    // The first dot ends the namespace's name, which cannot hold one.
-    namespace: `${plan.namespacePrefix}${spec.cluster}-pod-${id}`,
+    // Neither clusters nor namespaces have dots in their names, so this names one pod only.
+    namespace: `${plan.namespacePrefix}${spec.cluster}-pod.${id}`,
     cgroup: join(cgroupRoot, plan.cgroup, node.podsCgroup, id),
     manifests: clusterPaths(cluster.directory).manifests,
     recordFile: podRecordFile(plan, spec),

@@ -28,8 +28,8 @@ describe("findLabPlace()", () => {
     ["east/node1", "east-node1", "east-node1/exec"],
     ["east/east-node1", "east-node1", "east-node1/exec"],
     ["east/control", "east-control", "east-control/exec"],
-    ["east/shop/client", "east-pod-shop.client", "east-node1/pods/shop.client"],
-    ["east/client", "east-pod-default.client", "east-node1/pods/default.client"],
+    ["east/shop/client", "east-pod.shop.client", "east-node1/pods/shop.client"],
+    ["east/client", "east-pod.default.client", "east-node1/pods/default.client"],
   ] as const) {
     test(`finds ${address}`, async () => {
       expect(await findLabPlace(host, address)).toMatchObject({
