@@ -88,7 +88,9 @@ describe("listPages()", () => {
   test("asks for one key without a range end, because etcd takes an empty one for all", async () => {
     const connection = createFakeConnection(rangeOver(new Map()));
     for await (const _ of listPages({ connection, prefix: "k", exact: true }, signal)) continue;
-    expect((connection.calls[0]?.request as RangeRequest).range_end).toBeUndefined();
+    const request = connection.calls[0]?.request as RangeRequest | undefined;
+    expect(request).toBeDefined();
+    expect(request?.range_end).toBeUndefined();
   });
 });
 
