@@ -215,6 +215,34 @@ describe("agent on etcd", () => {
     });
   });
 
+  test("an agent killed while it fills the maps leaves the next one the same end", async () => {
+    const many = Array.from({ length: 2_000 }, (_, i) =>
+      localServicePut(
+        localService(
+          testService(EAST, {
+            name: `s${i}`,
+            frontends: { [`10.97.${i >> 8}.${i & 255}`]: ["http/80"] },
+            backends: { "10.1.1.5": ["http/80"], "10.1.2.5": ["http/80"] },
+          }),
+        ),
+      ),
+    );
+    await write([...many, ...OWN, ...PEER]);
+    const first = start();
+    await eventually(() => Object.keys(readFrontends(maps)).length > 0);
+    await first.stop();
+    start();
+    const all = many.length + Object.keys(BOTH).length;
+    await eventually(() => Object.keys(readFrontends(maps)).length === all);
+    await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+    const found = [readFrontends(maps), readIpcache(maps)];
+    maps = createMemoryMaps();
+    start();
+    await eventually(() => Object.keys(readFrontends(maps)).length === all);
+    await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+    expect(found).toEqual([readFrontends(maps), readIpcache(maps)]);
+  }, 90_000);
+
   test("changes nothing while etcd is dead, and goes on when it is back", async () => {
     await write([...OWN, ...PEER]);
     start();
