@@ -8,6 +8,8 @@ export interface EmbeddedEtcdPaths {
   readonly run: string;
   readonly pidFile: string;
   readonly log: string;
+  /** See cluster-token.ts. */
+  readonly clusterToken: string;
 }
 
 export function embeddedEtcdPaths(directory: { etcdData: string; run: string }): EmbeddedEtcdPaths {
@@ -17,6 +19,7 @@ export function embeddedEtcdPaths(directory: { etcdData: string; run: string }):
     run,
     pidFile: join(run, "etcd.pid"),
     log: join(run, "etcd.log"),
+    clusterToken: join(run, "cluster-token"),
   };
 }
 
@@ -30,6 +33,7 @@ const QUOTA_BYTES = 8 * 1024 * 1024 * 1024;
 export function embeddedEtcdArguments(options: {
   listen: string;
   data: string;
+  clusterToken: string;
   pki: PkiPaths;
 }): string[] {
   const { listen, data, pki } = options;
@@ -41,6 +45,7 @@ export function embeddedEtcdArguments(options: {
     `--listen-peer-urls=${PEER_URL}`,
     `--initial-advertise-peer-urls=${PEER_URL}`,
     `--initial-cluster=${MEMBER}=${PEER_URL}`,
+    `--initial-cluster-token=${options.clusterToken}`,
     "--client-cert-auth",
     `--trusted-ca-file=${pki.caBundle}`,
     `--cert-file=${pki.serverCertificate}`,

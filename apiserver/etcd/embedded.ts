@@ -13,6 +13,7 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import { SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
 import type { PkiPaths } from "../../pki/files.ts";
 import { embeddedEtcdArguments, type EmbeddedEtcdPaths } from "./arguments.ts";
+import { clusterToken } from "./cluster-token.ts";
 import { commandLine, findProcess, stopProcess } from "./process.ts";
 
 export interface EmbeddedEtcdOptions {
@@ -52,13 +53,18 @@ const LOG_MAX_BYTES = 16 * 1024 * 1024;
 
 export function createEmbeddedEtcd(options: EmbeddedEtcdOptions): EmbeddedEtcd {
   const { paths, clock, log } = options;
-  const wanted = embeddedEtcdArguments({ ...options, data: paths.data });
   const isOurs = (line: readonly string[]): boolean =>
     line[0]?.endsWith("etcd") === true && line.includes(`--data-dir=${paths.data}`);
   const isAlive = async (pid: number): Promise<boolean> => isOurs((await commandLine(pid)) ?? []);
   let status: EmbeddedEtcdStatus = { state: "starting", pid: 0, restarts: 0, lastError: "" };
 
   async function adoptOrStart(): Promise<number> {
+    await mkdir(paths.run, { recursive: true, mode: 0o700 });
+    const wanted = embeddedEtcdArguments({
+      ...options,
+      data: paths.data,
+      clusterToken: await clusterToken(paths),
+    });
     const found = (await pidFromFile(paths.pidFile, isAlive)) ?? (await findProcess(isOurs));
     if (found !== undefined) {
       const line = await commandLine(found);
@@ -70,14 +76,13 @@ export function createEmbeddedEtcd(options: EmbeddedEtcdOptions): EmbeddedEtcd {
       log.warn("etcd runs with other arguments and is restarted", { pid: found });
       await stop(found);
     }
-    const pid = await start();
+    const pid = await start(wanted);
     log.info("etcd is started", { pid });
     status = { ...status, state: "running", pid };
     return pid;
   }
 
-  async function start(): Promise<number> {
-    await mkdir(paths.run, { recursive: true, mode: 0o700 });
+  async function start(wanted: readonly string[]): Promise<number> {
     await mkdir(paths.data, { recursive: true, mode: 0o700 });
     const output = await openLog(paths.log);
     try {

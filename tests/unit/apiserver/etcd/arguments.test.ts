@@ -6,6 +6,7 @@ describe("embeddedEtcdArguments()", () => {
   const args = embeddedEtcdArguments({
     listen: "https://10.0.0.1:2379",
     data: "/c/etcd",
+    clusterToken: "token",
     pki: pkiPaths("/c/pki"),
   });
 
