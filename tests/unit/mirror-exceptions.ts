@@ -17,7 +17,6 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["apiserver/export/exporter.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/main.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/mirror/kinds.ts", "tests/integration/apiserver-mirror.test.ts"],
-  ["apiserver/mirror/mirrors.ts", "tests/integration/apiserver-mirror.test.ts"],
   [
     "apiserver/source/manifests/fields.ts",
     "tests/unit/apiserver/source/manifests/parse-file.test.ts",
