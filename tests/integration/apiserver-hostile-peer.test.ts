@@ -1,6 +1,7 @@
 // A peer whose etcd holds whatever it likes: nothing but counters and status may change, and the
 // good records beside the bad ones arrive (invariants 4 and 10).
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { MAX_NODES } from "../../mesh/kvstore/records/session-kinds.ts";
 import {
   createTestApiserver,
   installPeer,
@@ -87,6 +88,21 @@ afterAll(async () => {
   await west.close();
 }, 60_000);
 
+/** Valid node records, as many as asked for, in large transactions. */
+async function putNodes(count: number): Promise<void> {
+  const put = (index: number) => {
+    const name = `flood-${index}`;
+    const value = JSON.stringify({ Name: name, Cluster: "west", ClusterID: 2, IPAddresses: [] });
+    const key = Buffer.from(`cilium/state/nodes/v1/west/${name}`);
+    return { request_put: { key, value: Buffer.from(value) } };
+  };
+  for (let start = 0; start < count; start += 100) {
+    const request = { success: Array.from({ length: 100 }, (_, index) => put(start + index)) };
+    const call = { service: "KV", method: "txn", request, timeoutMs: 10_000 } as const;
+    await west.etcd?.connection.call({ ...call, doing: "flood" }, new AbortController().signal);
+  }
+}
+
 async function kindStatus(kind: string) {
   const [peer] = (await east.status()).peers;
   return peer?.kinds.find((item) => item.kind === kind);
@@ -136,6 +152,24 @@ describe("apiserver mirror of a hostile peer", () => {
     const cached = await east.contents("cilium/cache/services/");
     expect(cached.get("cilium/cache/services/v1/west/shop/good")).toBe(service({}));
   }, 60_000);
+
+  test("takes no more records than one cluster can have, however many there are", async () => {
+    await putNodes(MAX_NODES + 500);
+    await eventually(async () => ((await kindStatus("nodes"))?.rejected ?? 0) > 400, {
+      limitMs: 120_000,
+    });
+    // Bad records take places, too: the limit is on what a peer may make us look at.
+    const mirrored = await eventually(
+      async () => {
+        const count = (await kindStatus("nodes"))?.mirrored ?? 0;
+        return count > MAX_NODES - 10 ? count : undefined;
+      },
+      { limitMs: 120_000 },
+    );
+    expect(mirrored).toBeLessThanOrEqual(MAX_NODES);
+    expect((await east.status()).ready).toBe(true);
+    expect((await kindStatus("ip"))?.mirrored).toBe(1);
+  }, 300_000);
 
   test("refuses a peer with our own id or with a cached state, with the reason", async () => {
     await west.put(
