@@ -2,7 +2,15 @@
 // loudly what it skipped and why, and ends with the line "N passed, N failed". With CI=true
 // whatever is skipped is a failure. `npm test -- unit tests/unit/pki -t pattern` narrows the run.
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import {
@@ -152,6 +160,10 @@ function findMissingNeeds(): Map<Need, string> {
     missingNeeds.set("root", "needs CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN");
   for (const tool of ["etcd", "clang", "bpftool", "ip"] as const)
     if (!isInPath(tool)) missingNeeds.set(tool, `needs ${tool} in PATH`);
+  if (!isInPath("qemu-system-x86_64"))
+    missingNeeds.set("qemu", "needs qemu-system-x86_64 in PATH");
+  if (!readdirSync("/boot").some((file) => /^vmlinuz-6\.1\.0-\d+-amd64$/.test(file)))
+    missingNeeds.set("kernel-6.1", "needs Debian 12's kernel in /boot (linux-image-amd64)");
   if (!/ cgroup2 /.test(readFileSync("/proc/mounts", "utf8")))
     missingNeeds.set("cgroup2", "needs a mounted cgroup2 hierarchy");
   return missingNeeds;

@@ -20,7 +20,7 @@ run_logged() { # LOG SENTENCE COMMAND...
 }
 
 missing_debian_packages() {
-	wanted=$(sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' "$here/apt-packages.txt")
+	wanted=$(sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' $package_lists)
 	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
 		sed -n 's/^installed //p')
 	for package in $wanted; do
@@ -50,7 +50,7 @@ install_debian_packages() {
 	fi
 	say "installing Debian packages that are missing:"
 	for package in $missing; do
-		sed -n "s/^\($package\)  *\(.*\)/    \1: \2/p" "$here/apt-packages.txt" >&2
+		sed -n "s/^\($package\)  *\(.*\)/    \1: \2/p" $package_lists >&2
 	done
 	run_logged build/apt-update.log "cannot refresh Debian's package lists" \
 		apt-get -q update || return 1
@@ -60,7 +60,7 @@ install_debian_packages() {
 }
 
 all_package_names() {
-	sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' "$here/apt-packages.txt" | tr '\n' ' ' | sed 's/ $//'
+	sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' $package_lists | tr '\n' ' ' | sed 's/ $//'
 }
 
 # On other distributions the packages have other names; what counts is that the tools are there.

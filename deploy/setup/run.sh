@@ -7,6 +7,7 @@ set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
 cd "$root"
 here=deploy/setup
+package_lists=$here/apt-packages.txt
 verb=${1:-}
 [ $# -gt 0 ] && shift
 . "$here/packages.sh"
@@ -14,7 +15,8 @@ verb=${1:-}
 case $verb in
 start | bench | build) setup=required ;;
 # Tiers that cannot run here are skipped, loudly; what can run does.
-test | check) setup=optional ;;
+test) setup=optional package_lists="$package_lists $here/apt-packages-test.txt" ;;
+check) setup=optional ;;
 docs) setup=none ;;
 *)
 	echo "usage: sh deploy/setup/run.sh start|test|check|bench|build|docs [ARGUMENTS]" >&2
