@@ -160,8 +160,7 @@ function findMissingNeeds(): Map<Need, string> {
     missingNeeds.set("root", "needs CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN");
   for (const tool of ["etcd", "clang", "bpftool", "ip"] as const)
     if (!isInPath(tool)) missingNeeds.set(tool, `needs ${tool} in PATH`);
-  if (!isInPath("qemu-system-x86_64"))
-    missingNeeds.set("qemu", "needs qemu-system-x86_64 in PATH");
+  if (!isInPath("qemu-system-x86_64")) missingNeeds.set("qemu", "needs qemu-system-x86_64 in PATH");
   if (!readdirSync("/boot").some((file) => /^vmlinuz-6\.1\.0-\d+-amd64$/.test(file)))
     missingNeeds.set("kernel-6.1", "needs Debian 12's kernel in /boot (linux-image-amd64)");
   if (!/ cgroup2 /.test(readFileSync("/proc/mounts", "utf8")))

@@ -4,6 +4,7 @@
 //   look ── runs with our command line ──► adopted ─┐
 //     │  └─ runs with another one ► stop it ─┐      ├─► watch its pid ── gone ──► back off ─► look
 //     └── does not run ──► start ◄───────────┘ ─────┘
+//                            └─ without data: gets its users first (founding.ts)
 import { spawn } from "node:child_process";
 import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
 import { createBackoff } from "../../mesh/core/backoff.ts";
@@ -12,11 +13,18 @@ import { isMeshError, messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
 import type { PkiPaths } from "../../pki/files.ts";
-import { embeddedEtcdArguments, type EmbeddedEtcdPaths } from "./arguments.ts";
+import {
+  embeddedEtcdArguments,
+  foundingEtcdArguments,
+  type EmbeddedEtcdPaths,
+} from "./arguments.ts";
 import { clusterToken } from "./cluster-token.ts";
+import { foundEtcd, isFounded } from "./founding.ts";
 import { commandLine, findProcess, stopProcess } from "./process.ts";
 
 export interface EmbeddedEtcdOptions {
+  /** Name of the cluster, whose users it gets. */
+  readonly cluster: string;
   readonly listen: string;
   readonly keepRunning: boolean;
   readonly paths: EmbeddedEtcdPaths;
@@ -60,11 +68,9 @@ export function createEmbeddedEtcd(options: EmbeddedEtcdOptions): EmbeddedEtcd {
 
   async function adoptOrStart(): Promise<number> {
     await mkdir(paths.run, { recursive: true, mode: 0o700 });
-    const wanted = embeddedEtcdArguments({
-      ...options,
-      data: paths.data,
-      clusterToken: await clusterToken(paths),
-    });
+    const token = await clusterToken(paths);
+    const place = { data: paths.data, clusterToken: token };
+    const wanted = embeddedEtcdArguments({ ...options, ...place });
     const found = (await pidFromFile(paths.pidFile, isAlive)) ?? (await findProcess(isOurs));
     if (found !== undefined) {
       const line = await commandLine(found);
@@ -75,6 +81,14 @@ export function createEmbeddedEtcd(options: EmbeddedEtcdOptions): EmbeddedEtcd {
       }
       log.warn("etcd runs with other arguments and is restarted", { pid: found });
       await stop(found);
+    }
+    if (!(await isFounded(paths, token))) {
+      const founding = await start(foundingEtcdArguments(place));
+      try {
+        await foundEtcd({ pid: founding, token }, options);
+      } finally {
+        await stop(founding);
+      }
     }
     const pid = await start(wanted);
     log.info("etcd is started", { pid });

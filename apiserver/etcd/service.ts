@@ -57,6 +57,7 @@ export function createEtcdService(options: EtcdServiceOptions): EtcdService {
     };
   }
   const embedded = createEmbeddedEtcd({
+    cluster: profile.name,
     listen: etcd.listen,
     keepRunning: etcd.keepRunning,
     paths: embeddedEtcdPaths(paths),

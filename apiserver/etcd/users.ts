@@ -26,7 +26,7 @@ export interface EtcdUsers {
   problem(): string;
 }
 
-/** Short, because an etcd that was emptied is open to every certificate until this is done. */
+/** Short, because a peer that was let in waits for this, and one that was put out must go. */
 const RECHECK_MS = 1_000;
 /** Everything is set again this often, in case somebody else has changed it. */
 const REAPPLY_MS = 5 * 60_000;

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
-import { embeddedEtcdArguments } from "../../../../apiserver/etcd/arguments.ts";
+import {
+  embeddedEtcdArguments,
+  foundingEtcdArguments,
+} from "../../../../apiserver/etcd/arguments.ts";
 import { pkiPaths } from "../../../../pki/files.ts";
 
 describe("embeddedEtcdArguments()", () => {
@@ -24,5 +27,14 @@ describe("embeddedEtcdArguments()", () => {
       true,
     );
     expect(args).toContain("--enable-grpc-gateway=false");
+  });
+});
+
+describe("foundingEtcdArguments()", () => {
+  test("opens no port at all", () => {
+    const args = foundingEtcdArguments({ data: "/c/etcd", clusterToken: "token" });
+    const urls = args.filter((arg) => /-urls?=/.test(arg)).map((arg) => arg.split("=").at(-1));
+    expect(urls).toHaveLength(4);
+    expect(urls.every((url) => url?.startsWith("unix://") === true)).toBe(true);
   });
 });
