@@ -23,6 +23,8 @@ export default class LeakEnvironment extends TestEnvironment {
 
   async setup() {
     await super.setup();
+    // Node opens its standard streams when they are first used, which is no test's doing.
+    void [process.stdout, process.stderr];
     this.#before = snapshot();
   }
 
