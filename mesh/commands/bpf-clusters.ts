@@ -13,7 +13,7 @@ service has backends in it, or if its state is not the ordinary one.
 
 ${BPF_USAGE}
 Examples:
-  mesh bpf clusters --node east-1
+  mesh bpf clusters --node east-node1
   mesh bpf clusters --bpf-root /sys/fs/bpf/tombolo --output json
 `;
 

@@ -11,7 +11,7 @@ they have counted besides, since the maps were made.
 
 ${BPF_USAGE}
 Examples:
-  mesh bpf drops --node east-1
+  mesh bpf drops --node east-node1
   mesh bpf drops --bpf-root /sys/fs/bpf/tombolo --output json
 `;
 

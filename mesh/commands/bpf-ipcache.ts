@@ -14,7 +14,7 @@ prefix wins.
 
 ${BPF_USAGE}
 Examples:
-  mesh bpf ipcache --node east-1
+  mesh bpf ipcache --node east-node1
   mesh bpf ipcache --bpf-root /sys/fs/bpf/tombolo --output json
 `;
 

@@ -13,7 +13,7 @@ in which they are tried, and their backends. Only this is what a call on the nod
 
 ${BPF_USAGE}
 Examples:
-  mesh bpf services --node east-1
+  mesh bpf services --node east-node1
   mesh bpf services --bpf-root /sys/fs/bpf/tombolo --output json
 `;
 

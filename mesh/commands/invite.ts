@@ -58,7 +58,7 @@ export const inviteCommand: Command = {
       context.stdout.write(`${text}\n`);
       context.stderr.write(
         `It works once, until ${expiresAt}. In the other cluster:\n` +
-          "  mesh join TOKEN --context NAME\n",
+          "  mesh join --token-file /dev/stdin --context NAME\n",
       );
     }
     return 0;

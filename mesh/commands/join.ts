@@ -40,14 +40,15 @@ export const joinCommand: Command = {
   async run(args, context) {
     const { values, positionals } = parseArguments(args, { flags: FLAGS, usage: USAGE });
     const format = parseOutputFormat(values.output);
-    const text = await selectToken(positionals, values["token-file"]);
+    const source = selectTokenSource(positionals, values["token-file"]);
     if (values.context === undefined) {
       throw usageError("Cannot join: name the joining cluster with --context", USAGE);
     }
-    const token = parseInviteToken(text);
     const { name, directory, networkNamespace } = await readContext(context.home, values.context);
     const status = await enterNamespace(networkNamespace, context);
     if (status !== undefined) return status;
+    // Only now: a token on /dev/stdin can be read once, and is read by the process that uses it.
+    const token = parseInviteToken(await readToken(source));
     const result = await joinCluster(token, {
       access: openClusterAccess({ context: name, directory }, context),
       clock: context.clock,
@@ -63,15 +64,20 @@ export const joinCommand: Command = {
   },
 };
 
-async function selectToken(words: readonly string[], path: string | undefined): Promise<string> {
-  const [token] = words;
-  if (words.length + (path === undefined ? 0 : 1) !== 1) {
-    throw usageError("Cannot join: want one token, as a word or with --token-file", USAGE);
-  }
-  if (token !== undefined || path === undefined) return token ?? "";
+type TokenSource = { readonly token: string } | { readonly path: string };
+
+function selectTokenSource(words: readonly string[], path: string | undefined): TokenSource {
+  const [token, ...others] = words;
+  if (path === undefined && token !== undefined && others.length === 0) return { token };
+  if (path !== undefined && token === undefined) return { path };
+  throw usageError("Cannot join: want one token, as a word or with --token-file", USAGE);
+}
+
+async function readToken(source: TokenSource): Promise<string> {
+  if ("token" in source) return source.token;
   try {
-    return await readFile(path, "utf8");
+    return await readFile(source.path, "utf8");
   } catch (cause) {
-    throw new MeshError("not_found", `Cannot read the token from "${path}"`, { cause });
+    throw new MeshError("not_found", `Cannot read the token from "${source.path}"`, { cause });
   }
 }

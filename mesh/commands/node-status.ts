@@ -20,7 +20,7 @@ failed, otherwise 1.
 
 ${AGENT_USAGE}
 Examples:
-  mesh node status --node east-1
+  mesh node status --node east-node1
   mesh node status --socket /run/tombolo/agent.sock --output json
 `;
 

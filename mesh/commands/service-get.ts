@@ -22,8 +22,8 @@ weight above 0, and within it to clusters by weight.
 
 ${AGENT_USAGE}
 Examples:
-  mesh service get shop/cart --node east-1
-  mesh service get shop/cart --node east-1 --output json
+  mesh service get shop/cart --node east-node1
+  mesh service get shop/cart --node east-node1 --output json
 `;
 
 export const serviceGetCommand: Command = {

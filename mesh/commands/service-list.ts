@@ -15,8 +15,8 @@ with "*", those that may get none are put in brackets.
   --namespace NAME only the services of one namespace
 ${AGENT_USAGE}
 Examples:
-  mesh service list --node east-1
-  mesh service list --node east-1 --namespace shop --output json
+  mesh service list --node east-node1
+  mesh service list --node east-node1 --namespace shop --output json
 `;
 
 const FLAGS = { ...AGENT_FLAGS, namespace: { type: "string" } } as const;
