@@ -15,7 +15,7 @@ export interface Table<T> {
    * Keys that changed, in batches. The first batch holds every key there is; a batch may be
    * empty when only `synced` has changed. Ends when the signal is aborted.
    */
-  changes(signal: AbortSignal): AsyncIterable<ReadonlySet<string>>;
+  changes(signal: AbortSignal): AsyncIterable<Iterable<string>>;
 }
 
 export interface WritableTable<T> extends Table<T> {
@@ -52,7 +52,7 @@ export function createTable<T>(options: TableOptions<T>): WritableTable<T> {
     get: (key) => rows.get(key),
     entries: () => rows.entries(),
     changes: (signal) => {
-      const feed = new ChangeFeed(rows.keys());
+      const feed = new ChangeFeed(() => [...rows.keys()]);
       feeds.add(feed);
       return feed.batches(signal, () => feeds.delete(feed));
     },
@@ -86,31 +86,34 @@ export async function tableSynced<T>(table: Table<T>, signal: AbortSignal): Prom
 }
 
 class ChangeFeed {
-  #keys: Set<string>;
+  readonly #listAll: () => Iterable<string>;
+  /** Undefined before the first batch, which lists all keys whatever has changed. */
+  #keys: Set<string> | undefined;
   #pending = true;
   #wakeUp: (() => void) | undefined;
 
-  constructor(keys: Iterable<string>) {
-    this.#keys = new Set(keys);
+  constructor(listAll: () => Iterable<string>) {
+    this.#listAll = listAll;
   }
 
   add(key: string): void {
-    this.#keys.add(key);
+    this.#keys?.add(key);
     this.wake();
   }
 
   wake(): void {
+    if (this.#pending) return;
     this.#pending = true;
     this.#wakeUp?.();
   }
 
-  async *batches(signal: AbortSignal, onEnd: () => void): AsyncGenerator<ReadonlySet<string>> {
+  async *batches(signal: AbortSignal, onEnd: () => void): AsyncGenerator<Iterable<string>> {
     const onAbort = (): void => this.#wakeUp?.();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       while (!signal.aborted) {
         if (this.#pending) {
-          const batch = this.#keys;
+          const batch = this.#keys ?? this.#listAll();
           this.#keys = new Set();
           this.#pending = false;
           yield batch;
