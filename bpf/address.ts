@@ -1,5 +1,5 @@
 // Addresses and prefixes as the maps hold them (include/layout.h): 16 bytes, IPv4 mapped.
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import {
   addressFromBytes,
   parseAddress,
@@ -22,22 +22,24 @@ export function mapAddressFromAddress({ bytes }: Pick<Address, "bytes">): Uint8A
 
 /**
  * What mapAddressFromAddress(parseAddress(text)) gives, several times as fast: maps are filled by
- * the hundred thousand, and nothing else of the address is wanted then.
+ * the hundred thousand, and nothing else of the address is wanted then. Writes into `into`.
  */
-export function mapAddressFromText(text: string): Uint8Array {
-  if (isIPv4(text)) return decodeIpv4(text);
-  if (isIPv6(text) && !/[.%]/.test(text)) return decodeIpv6(text);
-  return mapAddressFromAddress(parseAddress(text));
+export function mapAddressFromText(text: string, into = new Uint8Array(16)): Uint8Array {
+  if (decodeIpv4(text, { end: text.length, into })) return into;
+  if (isIPv6(text) && !/[.%]/.test(text)) decodeIpv6(text, into);
+  else into.set(mapAddressFromAddress(parseAddress(text)));
+  return into;
 }
 
-/** Likewise, what ipcacheKeyFromPrefix(parsePrefix(text)) gives. */
-export function ipcacheKeyFromText(text: string): IpcacheKey {
-  const slash = text.indexOf("/");
-  const lengthText = text.slice(slash + 1);
+/** Likewise, what ipcacheKeyFromPrefix(parsePrefix(text)) gives; the address is `into`. */
+export function ipcacheKeyFromText(text: string, into = new Uint8Array(16)): IpcacheKey {
   // Only whole addresses, which most rows are, have no host bits to check.
-  const whole = text.includes(":") ? "128" : "32";
-  if (slash < 0 || lengthText !== whole) return ipcacheKeyFromPrefix(parsePrefix(text));
-  return { prefixLength: 128, address: mapAddressFromText(text.slice(0, slash)) };
+  const whole4 = text.endsWith("/32");
+  if (whole4 && decodeIpv4(text, { end: text.length - 3, into }))
+    return { prefixLength: 128, address: into };
+  if (text.endsWith("/128") && text.includes(":"))
+    return { prefixLength: 128, address: mapAddressFromText(text.slice(0, -4), into) };
+  return ipcacheKeyFromPrefix(parsePrefix(text));
 }
 
 export function addressFromMapAddress(bytes: Uint8Array): Address {
@@ -71,29 +73,38 @@ const COLON = 0x3a;
 const DIGIT_0 = 0x30;
 const LETTER_A = 0x61;
 
-/** `text` is known to be an IPv4 address. */
-function decodeIpv4(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  bytes[10] = 0xff;
-  bytes[11] = 0xff;
-  let index = 12;
+/** Whether the text up to `end` is an IPv4 address; if it is not, `into` holds anything. */
+function decodeIpv4(text: string, { end, into }: { end: number; into: Uint8Array }): boolean {
+  let index = MAPPED_BITS / 8;
   let part = 0;
-  for (let i = 0; i < text.length; i++) {
+  let digits = 0;
+  for (let i = 0; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
-      bytes[index++] = part;
+      if (digits === 0 || index === 15) return false;
+      into[index++] = part;
       part = 0;
-    } else {
-      part = part * 10 + code - DIGIT_0;
+      digits = 0;
+      continue;
     }
+    const digit = code - DIGIT_0;
+    const leadingZero = digits > 0 && part === 0;
+    if (digit < 0 || digit > 9 || leadingZero) return false;
+    part = part * 10 + digit;
+    if (part > 255) return false;
+    digits++;
   }
-  bytes[index] = part;
-  return bytes;
+  if (digits === 0 || index !== 15) return false;
+  into[index] = part;
+  for (let i = 0; i < 10; i++) into[i] = 0;
+  into[10] = 0xff;
+  into[11] = 0xff;
+  return true;
 }
 
 /** `text` is known to be an IPv6 address without zone and dotted tail. */
-function decodeIpv6(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
+function decodeIpv6(text: string, bytes: Uint8Array): void {
+  bytes.fill(0);
   let index = 0;
   /** Where the zeros that "::" stands for begin. */
   let gap = -1;
@@ -121,5 +132,4 @@ function decodeIpv6(text: string): Uint8Array {
     bytes.copyWithin(16 - (index - gap), gap, index);
     bytes.fill(0, gap, 16 - (index - gap));
   }
-  return bytes;
 }

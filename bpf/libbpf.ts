@@ -154,14 +154,20 @@ export const mapDelete: (fd: number, key: Uint8Array) => number = library.func(
 );
 export const mapNextKey: (fd: number, key: Uint8Array | null, next: Uint8Array) => number =
   library.func("int bpf_map_get_next_key(int fd, const void *key, void *next_key)");
-/** `count` holds one number: rows to write, and afterwards rows written. */
-export const mapUpdateBatch: (
+type UpdateBatch = (
   fd: number,
   keys: Uint8Array,
   values: Uint8Array,
   count: Uint32Array,
   options: null,
-) => number = library.func(
+) => number;
+/** `count` holds one number: rows to write, and afterwards rows written. */
+export const mapUpdateBatch: UpdateBatch & {
+  /** On another thread: what the arguments point to is the kernel's until the callback. */
+  readonly async: (
+    ...args: [...Parameters<UpdateBatch>, (error: unknown, result: number) => void]
+  ) => void;
+} = library.func(
   "int bpf_map_update_batch(int fd, const void *keys, const void *values, void *count, const void *opts)",
 );
 export const mapDeleteBatch: (

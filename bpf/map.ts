@@ -22,13 +22,30 @@ export interface BpfMap<K, V> extends Disposable {
   entries(): IterableIterator<readonly [K, V]>;
   /** A system call for thousands of rows. When it throws, some may have been written. */
   putBatch(rows: Iterable<readonly [K, V]>): void;
+  /**
+   * The same for rows of any shape, and on another thread: the caller's next rows can be planned
+   * while the kernel writes these. One call at a time.
+   */
+  putRows<R>(rows: readonly R[], conversion: RowConversion<R, K, V>): Promise<void>;
   /** Keys without a row are passed over. */
   deleteBatch(keys: Iterable<K>): void;
   close(): void;
 }
 
+/**
+ * What a row is in the map. What a function returns is encoded before it is called again: it may
+ * be the same memory every time.
+ */
+export interface RowConversion<R, K, V> {
+  readonly toKey: (row: R) => K;
+  readonly toValue: (row: R) => V;
+}
+
 /** Rows a system call: enough to make its cost vanish, few enough to keep the event loop going. */
 const BATCH_ROWS = 4096;
+
+/** The kernel writes so many rows in the time that it takes to hand them to another thread. */
+const DIRECT_ROWS = 32;
 
 /** Throws `not_found` if nothing is pinned there, `conflict` if the map's layout is another one. */
 export function openPinnedMap<K, V>(path: string, spec: MapSpec<K, V>): BpfMap<K, V> {
@@ -63,6 +80,9 @@ class KernelMap<K, V> implements BpfMap<K, V> {
   #writes = 0;
   #fd: number;
   #batches = true;
+  /** What the kernel reads on other threads: neither it nor the file descriptor may go. */
+  readonly #underWay = new Set<Batch>();
+  #closed = false;
   readonly #spec: MapSpec<K, V>;
   readonly #key: Memory;
   readonly #value: Memory;
@@ -154,6 +174,19 @@ class KernelMap<K, V> implements BpfMap<K, V> {
     if (count > 0) this.#writeRows(keys, values, count);
   }
 
+  async putRows<R>(rows: readonly R[], conversion: RowConversion<R, K, V>): Promise<void> {
+    // Own memory: the kernel still reads one batch while the next is encoded.
+    let batch = this.#encodeBatch(rows, { conversion, start: 0 });
+    for (let start = batch.count; batch.count > 0; start += batch.count) {
+      const written = this.#writeAside(batch);
+      try {
+        batch = this.#encodeBatch(rows, { conversion, start });
+      } finally {
+        await written;
+      }
+    }
+  }
+
   deleteBatch(keys: Iterable<K>): void {
     const { key } = this.#spec;
     const memory = (this.#keys ??= createMemory(BATCH_ROWS * key.size));
@@ -169,12 +202,51 @@ class KernelMap<K, V> implements BpfMap<K, V> {
   }
 
   close(): void {
+    this.#closed = true;
+    if (this.#underWay.size > 0) return;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** The rows from `start` on, as many as a system call takes. */
+  #encodeBatch<R>(
+    rows: readonly R[],
+    { conversion, start }: { conversion: RowConversion<R, K, V>; start: number },
+  ): Batch {
+    const { key, value } = this.#spec;
+    const count = Math.min(rows.length - start, BATCH_ROWS);
+    const keys = createMemory(count * key.size);
+    const values = createMemory(count * value.size);
+    for (let i = 0; i < count; i++) {
+      const row = rows[start + i] as R;
+      key.encode(conversion.toKey(row), keys, i * key.size);
+      value.encode(conversion.toValue(row), values, i * value.size);
+    }
+    return { keys, values, count, written: Uint32Array.of(count) };
+  }
+
+  async #writeAside(batch: Batch): Promise<void> {
+    const { keys, values, count } = batch;
+    if (!this.#batches || count <= DIRECT_ROWS) {
+      this.#writeRows(keys, values, count);
+      return;
+    }
+    this.#writes++;
+    this.#underWay.add(batch);
+    try {
+      const result = await updateBatchAside(this.#fd, batch);
+      if (result >= 0) return;
+      if (!isUnsupported(result)) throw this.#writeError(result);
+      this.#batches = false; // This kernel has no batches for this type of map.
+      this.#writeRows(keys, values, count);
+    } finally {
+      this.#underWay.delete(batch);
+      if (this.#closed) this.close();
+    }
   }
 
   #writeRows(keys: Memory, values: Memory, count: number): void {
@@ -241,13 +313,30 @@ class KernelMap<K, V> implements BpfMap<K, V> {
   }
 
   #writeError(result: number): MeshError {
-    if (isErrno(result, "E2BIG"))
+    if (isErrno(result, "E2BIG") || isErrno(result, "ENOSPC"))
       return new MeshError(
         "resource_exhausted",
         `Cannot write map "${this.name}": it is full (${this.maxEntries} rows)`,
       );
     return errorFromResult(`Cannot write map "${this.name}"`, result);
   }
+}
+
+interface Batch {
+  readonly keys: Memory;
+  readonly values: Memory;
+  readonly count: number;
+  /** `count` as the kernel takes it, and puts there what it has written. */
+  readonly written: Uint32Array;
+}
+
+function updateBatchAside(fd: number, { keys, values, written }: Batch): Promise<number> {
+  return new Promise((resolve, reject) => {
+    libbpf.mapUpdateBatch.async(fd, keys.bytes, values.bytes, written, null, (error, result) => {
+      if (error === null) resolve(result);
+      else reject(error);
+    });
+  });
 }
 
 /** EINVAL too: older kernels know the command, but not for this type of map. */

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { MeshError } from "../mesh/core/errors.ts";
 import { createMemory, type MapSpec } from "./codec.ts";
 import { errorFromResult } from "./errno.ts";
-import type { BpfMap } from "./map.ts";
+import type { BpfMap, RowConversion } from "./map.ts";
 
 const ENOENT_FROM_ARRAY = -constants.errno.EINVAL;
 const PREFIX_BYTES = 4;
@@ -67,6 +67,12 @@ class MemoryMap<K, V> implements BpfMap<K, V> {
       any = true;
     }
     if (any) this.writes++;
+  }
+
+  async putRows<R>(rows: readonly R[], conversion: RowConversion<R, K, V>): Promise<void> {
+    const { toKey, toValue } = conversion;
+    for (const row of rows) this.#putRow(toKey(row), toValue(row));
+    if (rows.length > 0) this.writes++;
   }
 
   deleteBatch(keys: Iterable<K>): void {

@@ -74,7 +74,29 @@ export function testBpfMap(name: string, setup: () => MapMaker): void {
         expect([...map.entries()]).toEqual([]);
       });
 
-      test("a full map refuses new rows with resource_exhausted and takes changes", () => {
+      test("putRows() writes rows of any shape, more than one call takes", async () => {
+        const ports = Array.from({ length: 4_500 }, (_, i) => i + 1);
+        // The same memory for every key, as a caller in a hurry has it.
+        const key = { backendId: 0 };
+        await map.putRows(ports, {
+          toKey: (port) => Object.assign(key, { backendId: port }),
+          toValue: backend,
+        });
+        const found = [...map.entries()].sort(([a], [b]) => a.backendId - b.backendId);
+        expect(found).toEqual([...rows(4_500)]);
+        await map.putRows([], { toKey: () => key, toValue: () => backend(1) });
+        expect(found).toHaveLength(4_500);
+      });
+
+      test("close() lets putRows() end first", async () => {
+        const ports = Array.from({ length: 4_500 }, (_, i) => i + 1);
+        const conversion = { toKey: (port: number) => ({ backendId: port }), toValue: backend };
+        const written = map.putRows(ports.slice(0, 4_000), conversion);
+        map.close();
+        await written;
+      });
+
+      test("a full map refuses new rows with resource_exhausted and takes changes", async () => {
         map.putBatch(rows(MAX_ENTRIES));
         const key = { backendId: MAX_ENTRIES + 1 };
         for (const write of [
@@ -82,6 +104,16 @@ export function testBpfMap(name: string, setup: () => MapMaker): void {
           () => map.putBatch([[key, backend(1)]]),
         ])
           expect(codeOf(write)).toBe("resource_exhausted");
+        for (const count of [1, 100])
+          await expect(
+            map.putRows(
+              Array.from({ length: count }, (_, i) => MAX_ENTRIES + 1 + i),
+              {
+                toKey: (backendId) => ({ backendId }),
+                toValue: backend,
+              },
+            ),
+          ).rejects.toMatchObject({ code: "resource_exhausted" });
         map.put({ backendId: 1 }, backend(2));
         expect(map.get({ backendId: 1 })).toEqual(backend(2));
         expect(map.maxEntries).toBe(MAX_ENTRIES);
@@ -118,6 +150,16 @@ export function testBpfMap(name: string, setup: () => MapMaker): void {
     });
 
     describe("lpm_trie", () => {
+      test("a full map refuses new rows with resource_exhausted", () => {
+        using map = maker.create(ipcacheMap, 1);
+        const key = (prefix: string) => ipcacheKeyFromPrefix(parsePrefix(prefix));
+        map.put(key("10.0.0.1/32"), entry(1));
+        expect(codeOf(() => map.put(key("10.0.0.2/32"), entry(2)))).toBe("resource_exhausted");
+        expect(codeOf(() => map.putBatch([[key("10.0.0.2/32"), entry(2)]]))).toBe(
+          "resource_exhausted",
+        );
+      });
+
       test("get() finds the longest prefix; put() and delete() mean one prefix", () => {
         using map = maker.create(ipcacheMap, 100);
         const put = (prefix: string, identity: number): void =>

@@ -65,6 +65,12 @@ describe("mapAddressFromText()", () => {
       expect(mapAddressFromText(text)).toEqual(slow(text));
     });
 
+  test("writes every byte of the memory that it is given", () => {
+    const into = new Uint8Array(16).fill(0xaa);
+    for (const text of ["fd00::1", "10.1.2.3", "::ffff:10.0.0.1", "::", "1:2:3:4:5:6:7::"])
+      expect(mapAddressFromText(text, into)).toEqual(slow(text));
+  });
+
   test("reads every address as parseAddress() does", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
@@ -86,7 +92,16 @@ describe("ipcacheKeyFromText()", () => {
       expect(ipcacheKeyFromText(text)).toEqual(ipcacheKeyFromPrefix(parsePrefix(text)));
     });
 
-  for (const text of ["10.1.2.3", "10.1.2.3/33", "10.1.2.3/8", "fd00::1/32", "10.1.2.3/032", "/32"])
+  for (const text of [
+    "10.1.2.3",
+    "10.1.2.3/33",
+    "10.1.2.3/128",
+    "10.1.2/32",
+    "10.1.2.3/8",
+    "fd00::1/32",
+    "10.1.2.3/032",
+    "/32",
+  ])
     test(`refuses ${text}`, () => {
       expect(() => ipcacheKeyFromText(text)).toThrow(/^Cannot parse/);
     });
