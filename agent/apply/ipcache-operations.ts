@@ -1,53 +1,55 @@
 // Makes the ipcache map hold the desired rows. Adopts what the pinned map holds: equal rows are
 // not written again, and leftovers of a cluster go only once that cluster has settled.
-import { MeshError } from "../../mesh/core/errors.ts";
-import type { Operations } from "../../mesh/core/reconciler.ts";
+import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
+import type { Failures, Operations } from "../../mesh/core/reconciler.ts";
 import type { Settlement } from "../desired/settlement.ts";
 import { sameIpcacheRow, type IpcacheRow } from "../plan/plan-ipcache.ts";
-import type { TargetMap } from "./service-maps.ts";
+
+/** The ipcache map, its rows by prefix. */
+export interface IpcacheTarget {
+  readonly name: string;
+  readonly maxEntries: number;
+  /** Rejects with `resource_exhausted` when the map is full; some may have been written then. */
+  putAll(rows: readonly IpcacheRow[]): Promise<void>;
+  /** A prefix that is not there is no error. */
+  deleteAll(prefixes: Iterable<string>): void;
+  entries(): Iterable<IpcacheRow>;
+}
 
 export interface IpcacheOperationsOptions {
-  /** By prefix. */
-  readonly map: TargetMap<string, IpcacheRow>;
+  readonly map: IpcacheTarget;
   readonly settlement: Settlement;
 }
+
+/** The kernel's part of a batch runs beside us, so a large one does not hold the event loop. */
+const BATCH_ROWS = 4_096;
 
 /** Reads the map once, here. */
 export function createIpcacheOperations(options: IpcacheOperationsOptions): Operations<IpcacheRow> {
   const { map, settlement } = options;
   /** Rows of the map that no update or delete has met yet. */
-  const adopted = new Map<string, IpcacheRow>(map.entries());
-  const written = new Set<string>();
+  const adopted = new Map<string, IpcacheRow>();
+  for (const row of map.entries()) adopted.set(row.prefix, row);
 
-  /** The row that the map held when this agent started, the first time it is asked for. */
-  function adopt(key: string): IpcacheRow | undefined {
-    if (adopted.size === 0) return undefined;
-    const found = adopted.get(key);
-    if (found !== undefined) adopted.delete(key);
-    return found;
+  /** Whether the map held this very row when the agent started; answers yes once. */
+  function adopt(row: IpcacheRow): boolean {
+    if (adopted.size === 0) return false;
+    const found = adopted.get(row.prefix);
+    if (found === undefined) return false;
+    adopted.delete(row.prefix);
+    return sameIpcacheRow(found, row);
   }
 
   return {
+    batchRows: BATCH_ROWS,
     async update(rows) {
-      const failures = new Map<string, Error>();
-      const puts: [string, IpcacheRow][] = [];
-      for (const { key, row } of rows) {
-        const found = adopt(key);
-        written.add(key);
-        if (adopted.size + written.size > map.maxEntries) {
-          written.delete(key);
-          failures.set(key, tooMany(row, map));
-        } else if (found === undefined || !sameIpcacheRow(found, row)) puts.push([key, row]);
-      }
-      map.putAll(puts);
-      return failures;
+      const puts: IpcacheRow[] = [];
+      for (const { row } of rows) if (!adopt(row)) puts.push(row);
+      return await putAll(map, puts);
     },
     async delete(rows) {
       map.deleteAll(rows.map(({ key }) => key));
-      for (const { key } of rows) {
-        adopted.delete(key);
-        written.delete(key);
-      }
+      for (const { key } of rows) adopted.delete(key);
       return new Map();
     },
     async prune(desired) {
@@ -61,7 +63,27 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
   };
 }
 
-function tooMany(row: IpcacheRow, map: { readonly maxEntries: number }): MeshError {
+/** A full map fails the rows that it cannot hold, and no others. */
+async function putAll(map: IpcacheTarget, rows: readonly IpcacheRow[]): Promise<Failures> {
+  const failures = new Map<string, Error>();
+  try {
+    await map.putAll(rows);
+    return failures;
+  } catch (error) {
+    if (!isMeshError(error, "resource_exhausted")) throw error;
+  }
+  for (const row of rows) {
+    try {
+      await map.putAll([row]);
+    } catch (error) {
+      if (!isMeshError(error, "resource_exhausted")) throw error;
+      failures.set(row.prefix, tooMany(row, map));
+    }
+  }
+  return failures;
+}
+
+function tooMany(row: IpcacheRow, map: IpcacheTarget): MeshError {
   return new MeshError(
     "resource_exhausted",
     `Cannot add ${row.prefix} to the ipcache: it holds at most ${map.maxEntries} entries`,

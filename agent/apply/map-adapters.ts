@@ -8,8 +8,9 @@ import {
   prefixFromIpcacheKey,
 } from "../../bpf/address.ts";
 import type { DatapathMaps } from "../../bpf/datapath.ts";
-import { BackendState, IpProtocol } from "../../bpf/gen/layout.ts";
+import { BackendState, IpProtocol, type IpcacheKey } from "../../bpf/gen/layout.ts";
 import type { BpfMap } from "../../bpf/map.ts";
+import type { IpcacheTarget } from "./ipcache-operations.ts";
 import type { IpcacheRow } from "../plan/plan-ipcache.ts";
 import type { TransportProtocol } from "../plan/plan-service.ts";
 import type { ServiceMaps, TargetMap } from "./service-maps.ts";
@@ -79,34 +80,44 @@ export function serviceMapsFromDatapath(maps: ServiceMapSources): ServiceMaps {
   };
 }
 
-export function ipcacheMapFromDatapath(
-  map: DatapathMaps["ipcache"],
-): TargetMap<string, IpcacheRow> {
-  return adapt(map, {
-    encodeKey: ipcacheKeyFromText,
-    decodeKey: (key) => prefixFromIpcacheKey(key).text,
-    encodeValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }) => ({
+export function ipcacheMapFromDatapath(map: DatapathMaps["ipcache"]): IpcacheTarget {
+  // One memory for the addresses of all rows: each row is encoded before the next one's are read.
+  const keyAddress = new Uint8Array(16);
+  const tunnelAddress = new Uint8Array(16);
+  const noAddress = new Uint8Array(16);
+  const toKey = (prefix: string): IpcacheKey => ipcacheKeyFromText(prefix, keyAddress);
+  const conversion = {
+    toKey: (row: IpcacheRow) => toKey(row.prefix),
+    toValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }: IpcacheRow) => ({
       identity,
       tunnelEndpoint:
-        tunnelEndpoint === "" ? new Uint8Array(16) : mapAddressFromText(tunnelEndpoint),
+        tunnelEndpoint === "" ? noAddress : mapAddressFromText(tunnelEndpoint, tunnelAddress),
       clusterId,
       encryptionKey,
     }),
-    decodeValue: ({ identity, tunnelEndpoint, clusterId, encryptionKey }, key) => ({
-      prefix: prefixFromIpcacheKey(key).text,
-      identity,
-      tunnelEndpoint: isNoAddress(tunnelEndpoint) ? "" : addressFromMapAddress(tunnelEndpoint).text,
-      clusterId,
-      encryptionKey,
-    }),
-  });
+  };
+  return {
+    name: map.name,
+    maxEntries: map.maxEntries,
+    putAll: (rows) => map.putRows(rows, conversion),
+    deleteAll: (prefixes) => map.deleteBatch(mapEach(prefixes, toKey)),
+    *entries() {
+      for (const [key, { identity, tunnelEndpoint, clusterId, encryptionKey }] of map.entries()) {
+        const prefix = prefixFromIpcacheKey(key).text;
+        const tunnel = isNoAddress(tunnelEndpoint)
+          ? ""
+          : addressFromMapAddress(tunnelEndpoint).text;
+        yield { prefix, identity, tunnelEndpoint: tunnel, clusterId, encryptionKey };
+      }
+    },
+  };
 }
 
 interface Conversion<K, V, MapKey, MapValue> {
   readonly encodeKey: (key: K) => MapKey;
   readonly decodeKey: (key: MapKey) => K;
   readonly encodeValue: (value: V) => MapValue;
-  readonly decodeValue: (value: MapValue, key: MapKey) => V;
+  readonly decodeValue: (value: MapValue) => V;
 }
 
 function adapt<K, V, MapKey, MapValue>(
@@ -130,13 +141,17 @@ function adapt<K, V, MapKey, MapValue>(
       else map.deleteBatch(keys.map((key) => encodeKey(key)));
     },
     *entries() {
-      for (const [key, value] of map.entries()) yield [decodeKey(key), decodeValue(value, key)];
+      for (const [key, value] of map.entries()) yield [decodeKey(key), decodeValue(value)];
     },
   };
 
   function* encodeRows(rows: readonly (readonly [K, V])[]): Iterable<readonly [MapKey, MapValue]> {
     for (const [key, value] of rows) yield [encodeKey(key), encodeValue(value)];
   }
+}
+
+function* mapEach<T, R>(items: Iterable<T>, map: (item: T) => R): Iterable<R> {
+  for (const item of items) yield map(item);
 }
 
 function same<T>(value: T): T {

@@ -12,6 +12,8 @@ export type Failures = ReadonlyMap<string, Error>;
 
 /** Rows in a call have distinct keys. Each verb is idempotent: the reconciler repeats it at will. */
 export interface Operations<T> {
+  /** Rows handed over in one call at most; BATCH_ROWS if left out. */
+  readonly batchRows?: number;
   /**
    * Make the target hold these rows. `previous` is what was last applied with success under the
    * key, if known: on a retry it is not the row that failed, which may be half there.
@@ -61,7 +63,7 @@ export interface Reconciler {
   status(): ReconcilerStatus;
 }
 
-/** Rows handed to the target in one call: large enough to use batch system calls well, small
+/** Rows in a call unless the operations say so: large enough to use batch system calls well, small
  * enough that one call does not hold the event loop for more than some 10 ms. */
 const BATCH_ROWS = 1_024;
 /** etcd and the kernel answer again within this time after a hiccup. */
@@ -77,6 +79,7 @@ interface Retry {
 
 export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
   const { desired, operations, clock, log } = options;
+  const batchRows = operations.batchRows ?? BATCH_ROWS;
   /** Rows that the target holds for certain. */
   const applied = new Map<string, T>();
   /** Rows whose update failed: some of it may be there, and a delete removes that too. */
@@ -94,11 +97,11 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     for (const key of keys) {
       const row = desired.get(key);
       const previous = applied.get(key);
-      const half = halfDone.get(key);
       if (row !== undefined) {
         if (row !== previous || failed.has(key) || lost.has(key))
           updates.push({ key, row, previous });
       } else {
+        const half = halfDone.get(key);
         if (previous !== undefined) deletes.push({ key, row: previous });
         if (half !== undefined) clearances.push({ key, row: half });
         if (previous === undefined && half === undefined) failed.delete(key);
@@ -107,15 +110,15 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     }
     await remove(deletes, { from: applied, signal });
     await remove(clearances, { from: halfDone, signal });
-    for (const batch of batches(updates)) {
+    for (const batch of batches(updates, batchRows)) {
       const failures = await attempt(() => operations.update(batch, signal), batch);
       if (signal.aborted) return;
       for (const { key, row } of batch) {
-        if (failures.has(key)) {
+        if (failures.size > 0 && failures.has(key)) {
           halfDone.set(key, row);
         } else {
           applied.set(key, row);
-          halfDone.delete(key);
+          if (halfDone.size > 0) halfDone.delete(key);
         }
       }
       settle(batch, failures);
@@ -126,7 +129,7 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
     rows: readonly KeyedRow<T>[],
     source: { from: Map<string, T>; signal: AbortSignal },
   ): Promise<void> {
-    for (const batch of batches(rows)) {
+    for (const batch of batches(rows, batchRows)) {
       const failures = await attempt(() => operations.delete(batch, source.signal), batch);
       if (source.signal.aborted) return;
       for (const { key } of batch) if (!failures.has(key)) source.from.delete(key);
@@ -135,6 +138,7 @@ export function createReconciler<T>(options: ReconcilerOptions<T>): Reconciler {
   }
 
   function settle(batch: readonly KeyedRow<T>[], failures: Failures): void {
+    if (failures.size === 0 && failed.size === 0) return;
     for (const { key } of batch) {
       const error = failures.get(key);
       // What is left of a deleted row (the other one of its two halves) is still to be removed.
@@ -255,7 +259,6 @@ function errorFromThrown(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function* batches<R>(rows: readonly R[]): Generator<readonly R[]> {
-  for (let start = 0; start < rows.length; start += BATCH_ROWS)
-    yield rows.slice(start, start + BATCH_ROWS);
+function* batches<R>(rows: readonly R[], size: number): Generator<readonly R[]> {
+  for (let start = 0; start < rows.length; start += size) yield rows.slice(start, start + size);
 }

@@ -4,7 +4,7 @@
 //   node propagation-agent.ts ETCD_ENDPOINT DIRECTORY
 import { createAgent } from "../../agent/agent.ts";
 import type { IpcacheEntry, IpcacheKey } from "../../bpf/gen/layout.ts";
-import type { BpfMap } from "../../bpf/map.ts";
+import type { BpfMap, RowConversion } from "../../bpf/map.ts";
 import { systemRandom } from "../../mesh/core/backoff.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { createBenchDatapath } from "./bench-datapath.ts";
@@ -44,23 +44,16 @@ await node.remove();
 
 /** The same map; a row counts as arrived when the system call that wrote it has returned. */
 function timed(map: BpfMap<IpcacheKey, IpcacheEntry>): BpfMap<IpcacheKey, IpcacheEntry> {
-  const note = (rows: readonly (readonly [IpcacheKey, IpcacheEntry])[]): void => {
-    const now = process.hrtime.bigint();
-    for (const [, { identity }] of rows) arrivals.set(identity, now);
-  };
   return new Proxy(map, {
     get(target, property) {
-      if (property === "put") {
-        return (key: IpcacheKey, value: IpcacheEntry): void => {
-          target.put(key, value);
-          note([[key, value]]);
-        };
-      }
-      if (property === "putBatch") {
-        return (rows: Iterable<readonly [IpcacheKey, IpcacheEntry]>): void => {
-          const all = [...rows];
-          target.putBatch(all);
-          note(all);
+      if (property === "putRows") {
+        return async <R>(
+          rows: readonly R[],
+          conversion: RowConversion<R, IpcacheKey, IpcacheEntry>,
+        ): Promise<void> => {
+          await target.putRows(rows, conversion);
+          const now = process.hrtime.bigint();
+          for (const row of rows) arrivals.set(conversion.toValue(row).identity, now);
         };
       }
       const value: unknown = Reflect.get(target, property, target);

@@ -90,7 +90,7 @@ export function readFrontends(maps: AgentMaps): Record<string, string[]> {
 /** Prefix → `identity@tunnel endpoint`. */
 export function readIpcache(maps: AgentMaps): Record<string, string> {
   const rows = [...ipcacheMapFromDatapath(maps.ipcache).entries()].map(
-    ([prefix, { identity, tunnelEndpoint }]): [string, string] => [
+    ({ prefix, identity, tunnelEndpoint }): [string, string] => [
       prefix,
       `${identity}@${tunnelEndpoint}`,
     ],

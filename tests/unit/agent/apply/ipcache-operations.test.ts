@@ -28,7 +28,7 @@ function create(kernel = createMemoryMap(ipcacheMap), settledClusters: readonly 
     unsettled: () => [],
     changed: createTable<number>({ name: "settlement" }),
   };
-  const prefixes = (): string[] => [...map.entries()].map(([prefix]) => prefix).sort();
+  const prefixes = (): string[] => [...map.entries()].map(({ prefix }) => prefix).sort();
   return { kernel, prefixes, operations: createIpcacheOperations({ map, settlement }) };
 }
 

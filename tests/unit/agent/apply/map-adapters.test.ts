@@ -63,12 +63,20 @@ describe("ipcacheMapFromDatapath()", () => {
   ].map((row) => ({ ...row, identity: 65_836, clusterId: 2, encryptionKey: 255 }));
 
   for (const row of rows) {
-    test(`gives ${row.prefix} back`, () => {
+    test(`gives ${row.prefix} back`, async () => {
       const map = ipcacheMapFromDatapath(createMemoryMaps().ipcache);
-      map.putAll([[row.prefix, row]]);
-      expect([...map.entries()]).toEqual([[row.prefix, row]]);
+      await map.putAll([row]);
+      expect([...map.entries()]).toEqual([row]);
       map.deleteAll([row.prefix]);
       expect([...map.entries()]).toEqual([]);
     });
   }
+
+  test("keeps rows of one call apart", async () => {
+    const map = ipcacheMapFromDatapath(createMemoryMaps().ipcache);
+    await map.putAll(rows);
+    expect([...map.entries()]).toEqual(rows);
+    map.deleteAll(rows.slice(1).map(({ prefix }) => prefix));
+    expect([...map.entries()]).toEqual(rows.slice(0, 1));
+  });
 });
