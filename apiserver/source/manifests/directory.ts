@@ -7,7 +7,9 @@
 //                                                 │ good: in force, kept as last good
 //                                                 └ broken: reported, last good stays in force
 //
-// A directory that cannot be read is a problem, never the deletion of everything.
+// A directory that cannot be read is a problem, never the deletion of everything. Neither is an
+// empty one in its place (a file system that is not mounted), nor one that is being filled again:
+// what another directory lacks is believed to be deleted once that has come to rest for long.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../../mesh/core/clock.ts";
@@ -41,6 +43,10 @@ export interface ManifestSource {
 const SETTLE_MS = 100;
 /** Finds what the kernel's notifications miss (network file systems, an overflowed queue). */
 const RESCAN_MS = 10_000;
+/** Whatever kept a file from being read (descriptors, memory, a disk) may pass; before the rescan. */
+const RETRY_MS = RESCAN_MS / 2;
+/** How long another directory must look the same before it is believed: longer than copies pause. */
+const REPLACED_SETTLE_MS = 10_000;
 /** Some 30,000 pods. Parsing holds the process for a second a megabyte or more: split what is larger. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const MANIFEST_NAME = /^[^.#].*\.(ya?ml|json)$/;
@@ -49,6 +55,8 @@ interface KnownFile {
   /** Which version of the file was last looked at. */
   readonly fingerprint: string;
   readonly problems: readonly SourceProblem[];
+  /** When to look again at one whose contents could not be read, although it may not change. */
+  readonly retryAtMs: number | undefined;
 }
 
 export function createManifestSource(options: ManifestSourceOptions): ManifestSource {
@@ -57,21 +65,33 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
   const known = new Map<string, KnownFile>();
   /** Changes seen once: file → its fingerprint, or "" for one that is gone. */
   const unsettled = new Map<string, string>();
+  const replaced = createReplacement(clock);
   let directoryProblem: SourceProblem | undefined;
   let synced = false;
 
   /** Returns whether something has changed that has not come to rest. */
   async function scan(): Promise<boolean> {
-    const found = await fingerprints(directory).catch(messageFromError);
-    if (typeof found === "string") {
-      directoryFailed(found);
+    const looked = await lookAt(directory).catch(messageFromError);
+    if (typeof looked === "string") {
+      directoryFailed(`Cannot read manifests directory "${directory}": ${looked}`);
+      return false;
+    }
+    const { identity, found } = looked;
+    const another = replaced.look(identity, found);
+    if (found.size === 0 && (another || (!synced && (await lastGood.files()).length > 0))) {
+      directoryFailed(
+        `Cannot believe manifests directory "${directory}": it is empty and was not emptied here; ` +
+          "what it held stays in force until there is a manifest in it",
+      );
       return false;
     }
     directoryProblem = undefined;
     for (const file of new Set([...known.keys(), ...found.keys()])) {
       const now = found.get(file) ?? "";
-      if (now === (known.get(file)?.fingerprint ?? "")) {
+      if (now === (known.get(file)?.fingerprint ?? "") && !isRetryDue(file)) {
         unsettled.delete(file);
+      } else if (now === "" && another) {
+        // Held back until the directory is believed.
       } else if (!synced || unsettled.get(file) === now) {
         unsettled.delete(file);
         await (now === "" ? removeFile(file) : loadFile(file, now));
@@ -80,7 +100,12 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
       }
     }
     if (!synced) await finishFirstScan(found);
-    return unsettled.size > 0;
+    return unsettled.size > 0 || another;
+  }
+
+  function isRetryDue(file: string): boolean {
+    const retryAtMs = known.get(file)?.retryAtMs;
+    return retryAtMs !== undefined && clock.monotonicMs() >= retryAtMs;
   }
 
   async function finishFirstScan(found: ReadonlyMap<string, string>): Promise<void> {
@@ -93,11 +118,12 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
   }
 
   async function loadFile(file: string, fingerprint: string): Promise<void> {
-    const { text, problem } = await readManifest(join(directory, file));
+    const { text, problem, again = false } = await readManifest(join(directory, file));
     const parsed = text === undefined ? unreadable(file, problem) : parseManifestFile(file, text);
     const broken = parsed.problems.some(({ severity }) => severity === "error");
     const first = !known.has(file);
-    known.set(file, { fingerprint, problems: parsed.problems });
+    const retryAtMs = again ? clock.monotonicMs() + RETRY_MS : undefined;
+    known.set(file, { fingerprint, problems: parsed.problems, retryAtMs });
     if (!broken && text !== undefined) {
       merge.setFile(file, parsed.objects);
       await lastGood.write(file, text);
@@ -114,8 +140,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
     await lastGood.remove(file);
   }
 
-  function directoryFailed(reason: string): void {
-    const message = `Cannot read manifests directory "${directory}": ${reason}`;
+  function directoryFailed(message: string): void {
     if (directoryProblem?.message === message) return;
     directoryProblem = { ...NOWHERE, severity: "error", file: "", message };
     report(directoryProblem);
@@ -159,6 +184,14 @@ function unreadable(file: string, reason: string): ParsedFile {
   return { objects: [], problems: [{ ...NOWHERE, severity: "error", file, message }] };
 }
 
+/** `identity`: another one after a directory was moved away, made anew, mounted or unmounted. */
+async function lookAt(
+  directory: string,
+): Promise<{ identity: string; found: Map<string, string> }> {
+  const { dev, ino } = await stat(directory, { bigint: true });
+  return { identity: `${dev}:${ino}`, found: await fingerprints(directory) };
+}
+
 /** File name → what changes whenever its contents do. */
 async function fingerprints(directory: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -171,7 +204,31 @@ async function fingerprints(directory: string): Promise<Map<string, string>> {
   return found;
 }
 
-async function readManifest(path: string): Promise<{ text?: string; problem: string }> {
+interface Replacement {
+  /** Whether the directory is another one than what was believed so far. */
+  look(identity: string, files: ReadonlyMap<string, string>): boolean;
+}
+
+function createReplacement(clock: Clock): Replacement {
+  let believed: string | undefined;
+  let looks = "";
+  let sinceMs = 0;
+  return {
+    look(identity, files) {
+      believed ??= identity;
+      const now = JSON.stringify([identity, ...files]);
+      if (now !== looks) sinceMs = clock.monotonicMs();
+      looks = now;
+      const rested = clock.monotonicMs() - sinceMs >= REPLACED_SETTLE_MS;
+      if (rested && files.size > 0) believed = identity;
+      return identity !== believed;
+    },
+  };
+}
+
+async function readManifest(
+  path: string,
+): Promise<{ text?: string; problem: string; again?: boolean }> {
   try {
     const { size } = await stat(path);
     if (size > MAX_FILE_BYTES) {
@@ -179,6 +236,6 @@ async function readManifest(path: string): Promise<{ text?: string; problem: str
     }
     return { text: await readFile(path, "utf8"), problem: "" };
   } catch (error) {
-    return { problem: messageFromError(error) };
+    return { problem: messageFromError(error), again: true };
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
@@ -34,6 +34,11 @@ const namespace = (name: string): string =>
 const names = (): string[] => [...source.Namespace.entries()].map(([key]) => key).sort();
 
 async function start(): Promise<void> {
+  launch();
+  await eventually(() => source.EndpointSlice.synced);
+}
+
+function launch(): void {
   source = createSource();
   manifests = createManifestSource({
     directory: root,
@@ -50,7 +55,6 @@ async function start(): Promise<void> {
     abort.abort();
     await running;
   };
-  await eventually(() => source.EndpointSlice.synced);
 }
 
 describe("createManifestSource()", () => {
@@ -95,6 +99,7 @@ describe("createManifestSource()", () => {
 
   test("run() forgets the last good state of a file that went while it was not running", async () => {
     await writeFile(file("a.yaml"), namespace("a"));
+    await writeFile(file("b.yaml"), namespace("b"));
     await start();
     await stop();
     await rm(file("a.yaml"));
@@ -102,7 +107,7 @@ describe("createManifestSource()", () => {
     await stop();
     await writeFile(file("a.yaml"), "kind: [");
     await start();
-    expect(names()).toEqual([]);
+    expect(names()).toEqual(["b"]);
   });
 
   test("run() sees no removal in a rename dance", async () => {
@@ -129,5 +134,49 @@ describe("createManifestSource()", () => {
     expect(names()).toEqual(["a"]);
     expect(manifests.status().problems[0]?.message).toContain("Cannot read manifests directory");
     await rename(`${root}-away`, root);
+  });
+
+  test("run() takes an empty directory in its place for a problem, not for a deletion", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await writeFile(file("b.yaml"), namespace("b"));
+    await start();
+    await rename(root, `${root}-away`);
+    await mkdir(root);
+    await eventually(() => manifests.status().problems.length === 1);
+    expect(names()).toEqual(["a", "b"]);
+    expect(manifests.status().problems[0]?.message).toContain("Cannot believe manifests directory");
+    // It is filled again, with a pause between two files, and one of them has changed.
+    await writeFile(file("b.yaml"), namespace("b2"));
+    await eventually(() => names().includes("b2"));
+    expect(names()).toEqual(["a", "b2"]);
+    await cp(`${root}-away/last-good`, file("last-good"), { recursive: true });
+    await writeFile(file("a.yaml"), namespace("a"));
+    await eventually(() => manifests.status().problems.length === 0);
+    expect(names()).toEqual(["a", "b2"]);
+    await rm(`${root}-away`, { recursive: true });
+  });
+
+  test("run() believes what another directory lacks once it has come to rest", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await writeFile(file("b.yaml"), namespace("b"));
+    await start();
+    await rename(root, `${root}-away`);
+    await mkdir(root);
+    await writeFile(file("a.yaml"), namespace("a"));
+    await eventually(() => names().join() === "a");
+    await rm(`${root}-away`, { recursive: true });
+  });
+
+  test("run() waits for a directory that was emptied while it was not running", async () => {
+    await writeFile(file("a.yaml"), namespace("a"));
+    await start();
+    await stop();
+    await rm(file("a.yaml"));
+    launch();
+    await eventually(() => manifests.status().problems.length === 1);
+    expect(source.Namespace.synced).toBe(false);
+    await writeFile(file("a.yaml"), namespace("a2"));
+    await eventually(() => source.Namespace.synced);
+    expect(names()).toEqual(["a2"]);
   });
 });
