@@ -9,7 +9,12 @@ import { createCgroup, removeCgroup } from "./cgroups.ts";
 import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
 import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
 import { withLabLock } from "./lock.ts";
-import { deleteNamespaces, ensureNamespaces, listNamespaces } from "./namespaces.ts";
+import {
+  deleteNamespaces,
+  ensureNamespaces,
+  listNamespaces,
+  releaseNamespaceDirectory,
+} from "./namespaces.ts";
 import { labNames, labNodes, labPaths, parseLabName, planLab } from "./plan.ts";
 import type { LabPaths, LabPlan, LabSize } from "./plan.ts";
 import { createPod, listPods, podText } from "./pods.ts";
@@ -111,6 +116,7 @@ async function removeLab(
   const namespaces = await listNamespaces(labNames(name).namespacePrefix);
   await step("namespaces", async () => {
     await deleteNamespaces(namespaces, signal);
+    await releaseNamespaceDirectory(signal);
     return `removed ${namespaces.length}`;
   });
   await step("pins, mount, files", async () => {

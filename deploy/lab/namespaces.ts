@@ -73,10 +73,7 @@ export async function isInNamespace(pid: number, name: string): Promise<boolean>
   }
 }
 
-/**
- * Removing what is not there is success. The mount of /run/netns itself, which `ip` makes with the
- * first namespace of anybody, stays: others may be about to use it.
- */
+/** Removing what is not there is success. */
 export async function deleteNamespaces(
   names: readonly string[],
   signal: AbortSignal,
@@ -88,6 +85,16 @@ export async function deleteNamespaces(
     const left = await Promise.all(names.map(look));
     if (left.some((state) => state !== "missing")) throw error;
   });
+}
+
+/**
+ * Gives back the mount of the directory of namespaces, which `ip` makes with the first of them, if
+ * ours was the last. A namespace that somebody adds meanwhile keeps it busy, so it stays.
+ */
+export async function releaseNamespaceDirectory(signal: AbortSignal): Promise<void> {
+  if ((await listNamespaces("")).length > 0) return;
+  // Fails when it is busy or was no mount: both are fine.
+  await runCommand({ argv: ["umount", NETNS_DIRECTORY] }, signal);
 }
 
 export interface IpBatch {

@@ -20,9 +20,9 @@ export async function readContext(home: string, name: string): Promise<MeshConte
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
     const names = (await listContexts(home)).join(", ");
     throw new MeshError("not_found", `Cannot find context "${name}"`, {
-      cause,
       hint: names === "" ? "there is none yet; `mesh lab up` makes two" : `there are: ${names}`,
     });
   }

@@ -37,6 +37,9 @@ describe("mesh lab down", () => {
       expect(traces(lab).processes).not.toEqual([]);
       for (const _ of [1, 2]) mustSucceed(await lab.down());
       expect(traces(lab)).toEqual(before);
+      // `ip` mounts this directory for its first namespace; nobody needs it after the last one.
+      const mounted = readFileSync("/proc/mounts", "utf8").includes(" /run/netns ");
+      expect(mounted).toBe(listOf("/run/netns").length > 0);
     },
     UP_LIMIT_MS,
   );

@@ -1,5 +1,6 @@
 // Two real apiservers with real etcds and certificates that mirror each other: what arrives, what
 // stays when one is gone, and what goes when a peer is removed.
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { rm } from "node:fs/promises";
 import { openClusterAccess } from "../../mesh/connect/context-access.ts";
@@ -101,6 +102,12 @@ describe("apiserver mirror", () => {
       // A deletion is believed once a heartbeat has been heard: within one interval.
       { limitMs: 90_000 },
     );
+    // Kinds are mirrored side by side; the service may come after its endpoints.
+    await eventually(async () => {
+      const state = [...(await west.contents("cilium/state/"))];
+      const expected = state.map(([key, value]) => [cachedKeyFrom(key, "west"), value]);
+      return isDeepStrictEqual(await cacheOf(east, "west"), Object.fromEntries(expected));
+    });
   }, 120_000);
 
   test("keeps the cache when the peer is gone, also after its own restart", async () => {
