@@ -1,11 +1,11 @@
 // Who owns a key that several objects want (two clusters, one address): all claims are kept, the
-// first in order is written to the desired table, and the next takes over when it lets go. The
-// order is fixed by the sources' ranks and the objects' names, so that the outcome never depends
-// on who came first.
+// first in order stands in the desired table, and the next takes over when it lets go. The order
+// is fixed by the sources' ranks and the objects' names, so that the outcome never depends on who
+// came first.
 //
-// Nearly every object claims one key, and nearly every key has one claim: both are kept without
-// a list around them, because there are hundreds of thousands.
-import type { WritableTable } from "../../mesh/core/table.ts";
+// Nearly every object claims one key, and nearly every key has one claim, and there are hundreds
+// of thousands: the owner's claim and the table's row are one entry, losers are kept beside.
+import { createTable, type Table } from "../../mesh/core/table.ts";
 
 /** All objects of one source (a kind of record of a cluster). */
 export interface ClaimSource<T> {
@@ -16,69 +16,80 @@ export interface ClaimSource<T> {
 }
 
 export interface Claims<T> {
+  /** The owners' rows. */
+  readonly desired: Table<T>;
+  /** All sources have claimed what they had. */
+  markSynced(): void;
   /** Of two claims the one of the lower rank wins; ranks of two sources are never equal. */
   source(rank: number): ClaimSource<T>;
   /** Keys that more than one object claims now. */
   contested(): number;
 }
 
-interface Claim<T> {
+export interface ClaimsOptions<T> {
+  /** The desired table's. */
+  readonly name: string;
+  /** Under which key a row stands in the table. */
+  readonly keyOf: (row: T) => string;
+  /** When two rows count as the same; identity if left out. */
+  readonly equals?: (a: T, b: T) => boolean;
+}
+
+interface Claimant {
   readonly rank: number;
   readonly name: string;
+}
+
+interface Claim<T> extends Claimant {
   readonly row: T;
 }
 
-export function createClaims<T>(options: {
-  readonly desired: WritableTable<T>;
-  /** Under which key a row stands in the table. */
-  readonly keyOf: (row: T) => string;
-}): Claims<T> {
-  const { desired, keyOf } = options;
-  /** The owner comes first in a list; a list has at least two. */
-  const claims = new Map<string, Claim<T> | readonly Claim<T>[]>();
-  let contested = 0;
+export function createClaims<T>(options: ClaimsOptions<T>): Claims<T> {
+  const { keyOf, equals = Object.is } = options;
+  const owners = createTable<Claim<T>>({
+    name: options.name,
+    equals: (a, b) => sameClaimant(a, b) && equals(a.row, b.row),
+  });
+  /** Claims that lost, in order, of the keys that are contested. */
+  const losers = new Map<string, readonly Claim<T>[]>();
 
-  function replace(key: string, next: readonly Claim<T>[]): void {
-    const [owner] = next;
-    if (owner === undefined) {
-      claims.delete(key);
-      desired.delete(key);
-    } else {
-      claims.set(key, next.length === 1 ? owner : next);
-      desired.put(key, owner.row);
-    }
+  /** All claims but that object's, in order. */
+  function others(key: string, claimant: Claimant): Claim<T>[] {
+    const owner = owners.get(key);
+    const all = owner === undefined ? [] : [owner, ...(losers.get(key) ?? [])];
+    return all.filter((claim) => !sameClaimant(claim, claimant));
   }
 
-  function others(key: string, object: { readonly rank: number; readonly name: string }) {
-    const current = claims.get(key);
-    const all = current === undefined ? [] : isList(current) ? current : [current];
-    contested -= Number(all.length > 1);
-    return all.filter(({ rank, name }) => rank !== object.rank || name !== object.name);
+  function replace(key: string, [owner, ...rest]: readonly Claim<T>[]): void {
+    if (rest.length === 0) losers.delete(key);
+    else losers.set(key, rest);
+    if (owner === undefined) owners.delete(key);
+    else own(key, owner);
   }
 
-  function release(key: string, object: { readonly rank: number; readonly name: string }): void {
-    const rest = others(key, object);
-    contested += Number(rest.length > 1);
-    replace(key, rest);
+  function own(key: string, claim: Claim<T>): void {
+    const before = owners.get(key);
+    const handedOver = before !== undefined && !sameClaimant(before, claim);
+    // An equal row of another owner is no change to who reads the table.
+    const row = handedOver && equals(before.row, claim.row) ? before.row : claim.row;
+    owners.put(key, row === claim.row ? claim : { ...claim, row });
+  }
+
+  function release(key: string, claimant: Claimant): void {
+    replace(key, others(key, claimant));
   }
 
   function take(key: string, claim: Claim<T>): void {
-    const current = claims.get(key);
-    const alone =
-      current === undefined ||
-      (!isList(current) && current.rank === claim.rank && current.name === claim.name);
-    if (alone) {
-      claims.set(key, claim);
-      desired.put(key, claim.row);
-      return;
-    }
-    const all = [...others(key, claim), claim].sort(compareClaims);
-    contested += Number(all.length > 1);
-    replace(key, all);
+    const owner = owners.get(key);
+    const alone = owner === undefined || (sameClaimant(owner, claim) && !losers.has(key));
+    if (alone) owners.put(key, claim);
+    else replace(key, [...others(key, claim), claim].sort(compareClaims));
   }
 
   return {
-    contested: () => contested,
+    desired: viewRows(owners),
+    markSynced: () => owners.markSynced(),
+    contested: () => losers.size,
     source(rank) {
       const keysByName = new Map<string, string | readonly string[]>();
       return {
@@ -115,11 +126,28 @@ function listed(keys: string | readonly string[] | undefined): readonly string[]
   return typeof keys === "string" ? [keys] : keys;
 }
 
-function isList<T>(claims: Claim<T> | readonly Claim<T>[]): claims is readonly Claim<T>[] {
-  return Array.isArray(claims);
+function viewRows<T>(owners: Table<Claim<T>>): Table<T> {
+  return {
+    name: owners.name,
+    get size() {
+      return owners.size;
+    },
+    get synced() {
+      return owners.synced;
+    },
+    get: (key) => owners.get(key)?.row,
+    *entries() {
+      for (const [key, { row }] of owners.entries()) yield [key, row];
+    },
+    changes: (signal) => owners.changes(signal),
+  };
 }
 
-function compareClaims(a: Claim<unknown>, b: Claim<unknown>): number {
+function sameClaimant(a: Claimant, b: Claimant): boolean {
+  return a.rank === b.rank && a.name === b.name;
+}
+
+function compareClaims(a: Claimant, b: Claimant): number {
   if (a.rank !== b.rank) return a.rank - b.rank;
   if (a.name === b.name) return 0;
   return a.name < b.name ? -1 : 1;

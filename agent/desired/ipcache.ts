@@ -1,7 +1,7 @@
 // Keeps the desired ipcache in step with intent: the addresses and nodes of all clusters, one
 // record at a time. Our own cluster's claims win over a peer's, a node's over an endpoint's.
 import type { Clock } from "../../mesh/core/clock.ts";
-import { createTable, type Table } from "../../mesh/core/table.ts";
+import type { Table } from "../../mesh/core/table.ts";
 import type { ClusterIntent, Intent, PeerIntent } from "../intent/intent.ts";
 import {
   planEndpointIpcache,
@@ -32,12 +32,15 @@ export interface IpcachePlanner {
 export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePlanner {
   const { intent, nodeName, clock } = options;
   const { own, peers } = intent;
-  const desired = createTable<IpcacheRow>({ name: "ipcache", equals: sameIpcacheRow });
-  const claims = createClaims({ desired, keyOf: (row: IpcacheRow) => row.prefix });
+  const claims = createClaims({
+    name: "ipcache",
+    keyOf: (row: IpcacheRow) => row.prefix,
+    equals: sameIpcacheRow,
+  });
   const settlement = createSettlement({
     ownClusterId: own.cluster.id,
     clock,
-    onReady: () => desired.markSynced(),
+    onReady: () => claims.markSynced(),
   });
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -110,7 +113,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     ]);
   }
 
-  return { desired, settlement, contested: () => claims.contested(), run };
+  return { desired: claims.desired, settlement, contested: () => claims.contested(), run };
 }
 
 interface ClusterSources {

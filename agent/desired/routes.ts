@@ -2,7 +2,7 @@
 // nodes that claim the same, our own cluster's wins.
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { MeshNode } from "../../mesh/core/node.ts";
-import { createTable, type Table } from "../../mesh/core/table.ts";
+import type { Table } from "../../mesh/core/table.ts";
 import type { ClusterIntent, Intent, PeerIntent } from "../intent/intent.ts";
 import {
   overlayMtu,
@@ -36,12 +36,15 @@ export interface RoutePlanner {
 export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
   const { intent, nodeName, underlayMtu, clock } = options;
   const { own, peers } = intent;
-  const desired = createTable<NodeRoute>({ name: "routes", equals: sameRoute });
-  const claims = createClaims({ desired, keyOf: (row: NodeRoute) => row.prefix });
+  const claims = createClaims({
+    name: "routes",
+    keyOf: (row: NodeRoute) => row.prefix,
+    equals: sameRoute,
+  });
   const settlement = createSettlement({
     ownClusterId: own.cluster.id,
     clock,
-    onReady: () => desired.markSynced(),
+    onReady: () => claims.markSynced(),
   });
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -90,7 +93,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
     ]);
   }
 
-  return { desired, settlement, contested: () => claims.contested(), run };
+  return { desired: claims.desired, settlement, contested: () => claims.contested(), run };
 }
 
 function contextOf(node: MeshNode, underlayMtu: number): RouteContext {

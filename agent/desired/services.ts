@@ -3,7 +3,7 @@
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { ClusterService } from "../../mesh/core/service.ts";
-import { createTable, type Table } from "../../mesh/core/table.ts";
+import type { Table } from "../../mesh/core/table.ts";
 import type { Intent, PeerIntent } from "../intent/intent.ts";
 import { planService, sameFrontend, type Frontend } from "../plan/plan-service.ts";
 import type { ClusterBackends, ServiceBackend } from "../plan/rank-clusters.ts";
@@ -38,8 +38,11 @@ export interface ServicePlanner {
 export function createServicePlanner(options: ServicePlannerOptions): ServicePlanner {
   const { intent, clock } = options;
   const { own, peers } = intent;
-  const desired = createTable<Frontend>({ name: "frontends", equals: sameFrontend });
-  const claims = createClaims({ desired, keyOf: (row: Frontend) => row.key });
+  const claims = createClaims({
+    name: "frontends",
+    keyOf: (row: Frontend) => row.key,
+    equals: sameFrontend,
+  });
   const source = claims.source(0);
   const notes = new Map<string, readonly string[]>();
   /** Service key → cluster name → what that cluster offers. */
@@ -47,7 +50,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
   const settlement = createSettlement({
     ownClusterId: own.cluster.id,
     clock,
-    onReady: () => desired.markSynced(),
+    onReady: () => claims.markSynced(),
   });
   let held: ReadonlyMap<string, readonly ClusterBackends[]> = new Map();
 
@@ -105,7 +108,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
   };
 
   return {
-    desired,
+    desired: claims.desired,
     settlement,
     notes,
     contested: () => claims.contested(),

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { createTable } from "../../../../mesh/core/table.ts";
 import { createClaims } from "../../../../agent/desired/claims.ts";
 
 /** A row is text: its key, "=", its owner. */
@@ -8,8 +7,8 @@ const keyOf = (row: string): string => row.split("=")[0] ?? "";
 
 describe("createClaims()", () => {
   test("gives a key to the lowest rank, then to the first name, and passes it on", () => {
-    const table = createTable<string>({ name: "t" });
-    const claims = createClaims({ desired: table, keyOf });
+    const claims = createClaims({ name: "t", keyOf });
+    const table = claims.desired;
     const [own, peer] = [claims.source(0), claims.source(2)];
     peer.claim("b", ["x=peer-b"]);
     peer.claim("a", ["x=peer-a"]);
@@ -26,11 +25,24 @@ describe("createClaims()", () => {
   });
 
   test("keeps what an object claims again, and releases what it does not", () => {
-    const table = createTable<string>({ name: "t" });
-    const source = createClaims({ desired: table, keyOf }).source(0);
+    const claims = createClaims({ name: "t", keyOf });
+    const [table, source] = [claims.desired, claims.source(0)];
     source.claim("a", ["x=1", "y=1"]);
     source.claim("a", ["y=2", "z=2"]);
     expect(Object.fromEntries(table.entries())).toEqual({ y: "y=2", z: "z=2" });
+  });
+
+  test("an equal row of the next owner is the same row to readers", () => {
+    const equals = (a: { text: string }, b: { text: string }): boolean => a.text === b.text;
+    const claims = createClaims({ name: "t", keyOf: () => "x", equals });
+    const [own, peer] = [claims.source(0), claims.source(1)];
+    const row = { text: "same" };
+    own.claim("a", [row]);
+    peer.claim("b", [{ text: "same" }]);
+    own.claim("a", []);
+    expect(claims.desired.get("x")).toBe(row);
+    peer.claim("b", [{ text: "other" }]);
+    expect(claims.desired.get("x")).toEqual({ text: "other" });
   });
 
   const change = fc.record({
@@ -43,8 +55,8 @@ describe("createClaims()", () => {
   test("ends with the same owners whatever came first", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
-        const table = createTable<string>({ name: "t" });
-        const claims = createClaims({ desired: table, keyOf });
+        const claims = createClaims({ name: "t", keyOf });
+        const table = claims.desired;
         const sources = [claims.source(0), claims.source(1), claims.source(2)];
         const final = new Map<string, (typeof changes)[number]>();
         for (const item of changes) {
