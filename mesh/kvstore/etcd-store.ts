@@ -149,6 +149,7 @@ async function commit(options: Commit, signal: AbortSignal): Promise<bigint> {
   let highest = 0n;
   for (const stage of [first, last]) {
     if (stage === last && last.length > 0) await requireIntact(options.leases, signal);
+    options.leases.reserve(stage.flatMap(putKeys), signal);
     const waiting = stage.values();
     const workers = Array.from({ length: Math.min(COMMITS_IN_FLIGHT, stage.length) }, async () => {
       for (const transaction of waiting) {
@@ -181,7 +182,7 @@ async function commitTransaction(
   { connection, leases }: Commit,
   { transaction, signal }: { transaction: Transaction; signal: AbortSignal },
 ): Promise<bigint> {
-  const puts = transaction.filter(({ kind }) => kind === "put").map(({ key }) => key);
+  const puts = putKeys(transaction);
   const deletes = transaction.filter(({ kind }) => kind === "delete").map(({ key }) => key);
   for (let attempt = 1; ; attempt++) {
     const leaseOfKey = await leases.attach(puts, signal);
@@ -205,6 +206,10 @@ async function commitTransaction(
       await (transaction.some(isVouching) ? requireIntact(leases, signal) : leases.check(signal));
     }
   }
+}
+
+function putKeys(transaction: Transaction): string[] {
+  return transaction.filter(({ kind }) => kind === "put").map(({ key }) => key);
 }
 
 function isVouching(operation: StoreOperation): boolean {

@@ -8,7 +8,8 @@ import { HEARTBEAT_KEY, SYNCED_PREFIX } from "./keys.ts";
 /** Cilium's bound (reference §1.10): the end of one lease deletes no more than this at once. */
 export const LEASE_MAX_KEYS = 1_000;
 
-export type LeaseClass = "data" | "vouching";
+export const LEASE_CLASSES = ["data", "vouching"] as const;
+export type LeaseClass = (typeof LEASE_CLASSES)[number];
 
 /** `vouching` keys say of other keys that they are there. */
 export function leaseClassOf(key: string): LeaseClass {
@@ -69,8 +70,18 @@ export class LeaseBook {
     return lease.id;
   }
 
-  hasRoom(leaseClass: LeaseClass): boolean {
-    return this.#roomy[leaseClass].size > 0;
+  /** How many more keys of the class can be booked. */
+  room(leaseClass: LeaseClass): number {
+    let room = 0;
+    for (const { keys } of this.#roomy[leaseClass]) room += LEASE_MAX_KEYS - keys.size;
+    return room;
+  }
+
+  countWithoutLease(keys: Iterable<string>, leaseClass: LeaseClass): number {
+    let count = 0;
+    for (const key of keys)
+      if (!this.#leaseOfKey.has(key) && leaseClassOf(key) === leaseClass) count++;
+    return count;
   }
 
   /** The key has been written under its booking. */

@@ -16,7 +16,13 @@ import type { Logger } from "../core/logger.ts";
 import { meshErrorFromGrpc } from "./errors.ts";
 import type { EtcdConnection, EtcdStream } from "./etcd-connection.ts";
 import type { ResponseHeader } from "./etcd-pin.ts";
-import { LeaseBook, leaseClassOf, type LeaseClass } from "./lease-book.ts";
+import {
+  LEASE_CLASSES,
+  LEASE_MAX_KEYS,
+  LeaseBook,
+  leaseClassOf,
+  type LeaseClass,
+} from "./lease-book.ts";
 
 /** Cilium's TTL (reference §1.10): long enough for an upgrade of the writer that went wrong. */
 export const LEASE_TTL_SECONDS = 15 * 60;
@@ -27,6 +33,8 @@ const RETRY_BASE_MS = 200;
 const RETRY_CAP_MS = 5_000;
 
 export interface Leases {
+  /** Has leases granted, side by side, for those of `keys` that none has room for. */
+  reserve(keys: readonly string[], signal: AbortSignal): void;
   /** The lease of every key, granted where none has room. */
   attach(keys: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   written(keys: readonly string[]): void;
@@ -68,10 +76,12 @@ export function createLeases(options: LeasesOptions): Leases {
   // Callers of check() wait for a round that began after their call.
   let checks: (() => void)[] = [];
   let wakeUp: (() => void) | undefined;
-  let granting: Promise<void> = Promise.resolve();
+  /** Grants under way. Whoever needs a lease waits for any of them. */
+  const granting = { data: new Set<Promise<void>>(), vouching: new Set<Promise<void>>() };
 
   function grant(leaseClass: LeaseClass, signal: AbortSignal): Promise<void> {
-    return connection
+    const underWay = granting[leaseClass];
+    const granted = connection
       .call<{ ID: string }>(
         {
           service: "Lease",
@@ -82,19 +92,31 @@ export function createLeases(options: LeasesOptions): Leases {
         },
         signal,
       )
-      .then(({ ID }) => book.add(ID, leaseClass));
+      .then(({ ID }) => book.add(ID, leaseClass))
+      .finally(() => underWay.delete(granted));
+    underWay.add(granted);
+    return granted;
+  }
+
+  function reserve(keys: readonly string[], signal: AbortSignal): void {
+    for (const leaseClass of LEASE_CLASSES) {
+      const underWay = granting[leaseClass];
+      const wanted = book.countWithoutLease(keys, leaseClass) - book.room(leaseClass);
+      while (underWay.size * LEASE_MAX_KEYS < wanted) {
+        // A key that goes without because of that asks again, and has the error.
+        grant(leaseClass, signal).catch(() => {});
+      }
+    }
   }
 
   async function bookKey(key: string, signal: AbortSignal): Promise<string> {
+    const leaseClass = leaseClassOf(key);
     for (;;) {
       const id = book.book(key);
       if (id !== undefined) return id;
-      // One grant at a time: callers that wait for the same lease share it.
-      const turn = granting.then(async () => {
-        if (!book.hasRoom(leaseClassOf(key))) await grant(leaseClassOf(key), signal);
-      });
-      granting = turn.catch(() => {}); // The caller of this turn has the error.
-      await turn;
+      const [underWay] = granting[leaseClass];
+      if (underWay === undefined) await grant(leaseClass, signal);
+      else await underWay.catch(() => {}); // Another caller's, and so is its error.
     }
   }
 
@@ -149,6 +171,7 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   return {
+    reserve,
     async attach(keys, signal) {
       const leases = new Map<string, string>();
       for (const key of keys) leases.set(key, book.book(key) ?? (await bookKey(key, signal)));

@@ -23,7 +23,7 @@ describe("LeaseBook", () => {
     expect(book.book("a")).toBeUndefined();
     book.add("1", "data");
     for (let i = 0; i < LEASE_MAX_KEYS; i++) expect(book.book(`k${i}`)).toBe("1");
-    expect(book.hasRoom("data")).toBe(false);
+    expect(book.room("data")).toBe(0);
     expect(book.book("one-more")).toBeUndefined();
     book.forget("k5");
     expect(book.book("one-more")).toBe("1");

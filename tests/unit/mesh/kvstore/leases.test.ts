@@ -1,5 +1,6 @@
 // Granting, renewing and losing leases, with an etcd that answers as the tests say.
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { MeshError } from "../../../../mesh/core/errors.ts";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
 import { HEARTBEAT_KEY } from "../../../../mesh/kvstore/keys.ts";
 import { createLeases, type Leases } from "../../../../mesh/kvstore/leases.ts";
@@ -74,6 +75,51 @@ describe("createLeases()", () => {
     for (const id of booked.flatMap((map) => [...map.values()]))
       perLease.set(id, (perLease.get(id) ?? 0) + 1);
     expect(Math.max(...perLease.values())).toBe(1_000);
+  });
+
+  test("reserve() asks for all missing leases at once, and for no more than are missing", async () => {
+    await leases.attach(keys(300), signal);
+    const all = keys(4_200);
+    leases.reserve(all, signal);
+    leases.reserve(all, signal);
+    expect(connection.calls).toHaveLength(5);
+    expect((await leases.attach(all, signal)).size).toBe(4_200);
+    leases.reserve(all, signal);
+    expect(granted).toHaveLength(5);
+  });
+
+  test("a caller whose grant fails takes no others with it", async () => {
+    let calls = 0;
+    const shared = createLeases({
+      connection: createFakeConnection(() => {
+        if (++calls === 1) throw new MeshError("aborted", "The operation was aborted");
+        return { ID: "1", TTL: "900" };
+      }),
+      clock,
+      random: () => 0,
+      log: silentLogger,
+      ttlSeconds: 900,
+    });
+    const [first, second] = await Promise.allSettled([
+      shared.attach(["a"], signal),
+      shared.attach(["b"], signal),
+    ]);
+    expect(first.status).toBe("rejected");
+    expect(second).toEqual({ status: "fulfilled", value: new Map([["b", "1"]]) });
+  });
+
+  test("a grant that fails fails for those who need it", async () => {
+    const failing = createLeases({
+      connection: createFakeConnection(() => {
+        throw new MeshError("unavailable", "Cannot grant a lease: no etcd");
+      }),
+      clock,
+      random: () => 0,
+      log: silentLogger,
+      ttlSeconds: 900,
+    });
+    failing.reserve(keys(10), signal);
+    await expect(failing.attach(keys(10), signal)).rejects.toThrow("no etcd");
   });
 
   test("gives what vouches for others a shorter life", async () => {
