@@ -1,6 +1,7 @@
 // Reading a prefix in pages at one revision. Page sizes follow the size of the values: a page
 // that does not fit the receive limit is asked for again at half the keys, and a single value
 // that does not fit is skipped and reported, never fatal.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { EtcdConnection } from "./etcd-connection.ts";
 import { advancePin, pinFromHeader, type EtcdPin, type ResponseHeader } from "./etcd-pin.ts";
@@ -14,7 +15,11 @@ const MAX_PAGE_KEYS = 8_000;
 /** Pages grow while they stay below this, which is what one decode may hold the event loop for. */
 const PAGE_TARGET_BYTES = 2 * 1024 * 1024;
 const PAGE_TIMEOUT_MS = 30_000;
+/** Entries that the consumer gets between two turns of the event loop: some 10 ms of work. What
+ * it writes meanwhile would otherwise wait for a whole page to be read. */
+const SLICE_KEYS = 1_000;
 
+/** A page, or one slice of a large one. */
 export interface ListPage {
   readonly entries: readonly StoreEntry[];
   /** Keys whose values do not fit the receive limit. */
@@ -27,6 +32,11 @@ interface RangeResponse {
   readonly header: ResponseHeader;
   readonly kvs: readonly { key: Buffer; value: Buffer; mod_revision: string }[];
   readonly more: boolean;
+}
+
+interface FetchedPage extends Pick<RangeResponse, "kvs" | "more"> {
+  readonly skipped: readonly string[];
+  readonly pin: EtcdPin;
 }
 
 /** Asks for the next page while the consumer handles the present one, and no further ahead. */
@@ -63,7 +73,7 @@ export async function* listPages(
       signal,
     );
 
-  async function nextPage(): Promise<{ page: ListPage; more: boolean }> {
+  async function nextPage(): Promise<FetchedPage> {
     for (;;) {
       let response: RangeResponse;
       let skipped: string[] = [];
@@ -84,21 +94,30 @@ export async function* listPages(
       const last = response.kvs.at(-1);
       if (last !== undefined) start = Buffer.concat([last.key, Buffer.from([0])]);
       limit = nextPageLimit(limit, response);
-      const entries = skipped.length > 0 ? [] : response.kvs.map(entryFromKeyValue);
-      return { page: { entries, skipped, pin }, more: response.more && last !== undefined };
+      const kvs = skipped.length > 0 ? [] : response.kvs;
+      return { kvs, skipped, pin, more: response.more && last !== undefined };
     }
   }
 
   let pending = nextPage();
   for (;;) {
-    const { page, more } = await pending;
-    if (!more) {
-      yield page;
-      return;
+    const page = await pending;
+    if (page.more) {
+      pending = nextPage();
+      pending.catch(() => {}); // Awaited in the next turn, unless the consumer has gone.
     }
-    pending = nextPage();
-    pending.catch(() => {}); // Awaited in the next turn, unless the consumer has gone.
-    yield page;
+    yield* slices(page);
+    if (!page.more) return;
+  }
+}
+
+/** At least one, which may be empty: it tells of the revision. */
+async function* slices({ kvs, skipped, pin }: FetchedPage): AsyncGenerator<ListPage> {
+  yield { entries: kvs.slice(0, SLICE_KEYS).map(entryFromKeyValue), skipped, pin };
+  for (let start = SLICE_KEYS; start < kvs.length; start += SLICE_KEYS) {
+    await nextTurn();
+    const entries = kvs.slice(start, start + SLICE_KEYS).map(entryFromKeyValue);
+    yield { entries, skipped: [], pin };
   }
 }
 

@@ -61,6 +61,23 @@ describe("listPages()", () => {
     expect(requests.map(({ limit }) => limit)).toEqual([1_000, 2_000, 4_000, 8_000, 8_000]);
   });
 
+  test("hands a large page over in slices, with turns of the event loop between", async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      turn = setImmediate(count);
+    };
+    let turn = setImmediate(count);
+    const { pages, requests } = await collect(rangeOver(numbered(7_500, 10)));
+    clearImmediate(turn);
+    expect(requests).toHaveLength(4);
+    expect(pages.map(({ entries }) => entries.length)).toEqual([
+      1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 500,
+    ]);
+    expect(turns).toBeGreaterThanOrEqual(4);
+    expect(new Set(pages.map(({ pin }) => pin.revision))).toEqual(new Set([9n]));
+  });
+
   test("halves a page until it fits", async () => {
     const { pages, requests } = await collect(rangeOver(numbered(10, 1_000), 3_000));
     expect(pages.flatMap(({ entries }) => entries)).toHaveLength(10);
