@@ -16,6 +16,7 @@ import { writePeer } from "../../mesh/connect/connection-files.ts";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";
+import { createEtcdConnection } from "../../mesh/kvstore/etcd-connection.ts";
 import { createEtcdStore, type EtcdStore } from "../../mesh/kvstore/etcd-store.ts";
 import { initialisePki, pkiPaths, readAuthority, readBundle } from "../../pki/files.ts";
 import { issueRemote, meshServerName } from "../../pki/issue.ts";
@@ -35,6 +36,8 @@ export interface TestApiserver {
   /** As the cluster's admin. */
   readonly store: EtcdStore;
   start(): void;
+  /** Of the process that start() started last. */
+  pid(): number;
   /** Starts another process with the same configuration and waits for its end. */
   runSecond(): Promise<{ status: number | null; said: string }>;
   /** Waits until it is ready. */
@@ -45,6 +48,8 @@ export interface TestApiserver {
   manifest(file: string, text: string): Promise<void>;
   /** Everything in its etcd, or below a prefix, by key. */
   contents(prefix?: string): Promise<Map<string, string>>;
+  /** Makes its etcd forget all history before the present revision. */
+  compact(): Promise<void>;
   log(): Promise<string>;
   close(): Promise<void>;
 }
@@ -75,14 +80,15 @@ export async function createTestApiserver(options: {
     }),
   );
   const pki = await initialisePki(paths.pki, { cluster: name, nowMs: Date.now() });
-  const store = createEtcdStore({
+  const etcd = {
     endpoints: [etcdEndpoint],
     tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
     serverName: meshServerName(name),
     clock: systemClock,
     random: Math.random,
     log: silentLogger,
-  });
+  };
+  const store = createEtcdStore(etcd);
   const logPath = join(directory, "apiserver.log");
   let child: ChildProcess | undefined;
 
@@ -109,6 +115,7 @@ export async function createTestApiserver(options: {
     status,
     etcdPid,
     kill,
+    pid: () => child?.pid ?? 0,
     start() {
       const output = openSync(logPath, "a");
       child = spawn(process.execPath, [MAIN, "--config", configPath], {
@@ -137,6 +144,15 @@ export async function createTestApiserver(options: {
         }
       }
       return found;
+    },
+    async compact() {
+      const connection = createEtcdConnection(etcd);
+      const call = { service: "KV", timeoutMs: 5_000, doing: "compact" } as const;
+      const range = { ...call, method: "range", request: { key: Buffer.from("x") } } as const;
+      const { header } = await connection.call<{ header: { revision: string } }>(range, never);
+      const request = { revision: header.revision, physical: true };
+      await connection.call({ ...call, method: "compact", request }, never);
+      connection.close();
     },
     log: () => readFile(logPath, "utf8"),
     async close() {
