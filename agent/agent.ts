@@ -70,7 +70,15 @@ export function createAgent(parts: AgentParts): Agent {
       drainOnConfigRemoval: name !== cluster.name,
     });
   const own = createOwnSession(cluster, open);
-  const peers = createPeers({ own: cluster, store, open, clock, random, log });
+  const peers = createPeers({
+    own: cluster,
+    configured: own.intent.configuredPeers,
+    store,
+    open,
+    clock,
+    random,
+    log,
+  });
   const intent: Intent = { own: own.intent, peers: peers.table };
 
   const serviceTarget = createServiceTarget(serviceMapsFromDatapath(parts.maps));

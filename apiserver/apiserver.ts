@@ -29,6 +29,7 @@ import { runIdentitySnapshot } from "./identity/snapshot.ts";
 import { createMetricsPage } from "./metrics.ts";
 import { createClaims } from "./mirror/claims.ts";
 import { createClusterIds } from "./mirror/cluster-ids.ts";
+import { createConfiguredPeers } from "./mirror/configured-peers.ts";
 import { createMirrors } from "./mirror/mirrors.ts";
 import { createOwnClaims } from "./mirror/own-claims.ts";
 import { createManifestSource } from "./source/manifests/directory.ts";
@@ -170,13 +171,22 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   });
   const claims = createClaims();
   const ownClaims = createOwnClaims({ cluster: cluster.name, source, claims });
+  const clusterIds = createClusterIds(cluster);
+  const configuredPeers = createConfiguredPeers({
+    ...seams,
+    cluster: cluster.name,
+    path: join(paths.run, "peers.json"),
+    clusterIds,
+    store,
+  });
   const mirrors = createMirrors({
     ...seams,
     directory: paths.peers,
     own: cluster,
     ownStore: store,
     claims,
-    clusterIds: createClusterIds(cluster),
+    clusterIds,
+    configuredPeers,
     ownClaimsReady: (signal) => ownClaims.ready(signal),
     openPeerStore: (peer, file) =>
       createEtcdStore({
@@ -209,6 +219,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
     for await (const keys of store.lostKeys(signal)) {
       exporter.reapply(keys);
       mirrors.reapply(keys);
+      configuredPeers.reapply(keys);
     }
   };
   return {
@@ -218,6 +229,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       { name: "export", run: afterEtcd(exportState) },
       { name: "own claims", run: (signal) => ownClaims.run(signal) },
       { name: "mirror", run: afterEtcd((signal) => mirrors.run(signal)) },
+      { name: "configured peers", run: afterEtcd((signal) => configuredPeers.run(signal)) },
       { name: "lost keys", run: reapplyLost },
     ],
     status: () =>

@@ -65,7 +65,7 @@ export function createRouteOperations(options: RouteOperationsOptions): Operatio
     },
     async prune(desired, signal) {
       // A route does not say whose it is: wait until everyone has spoken.
-      if (settlement.unsettled().length > 0 || !settlement.mayPrune(ANY_ABSENT_CLUSTER)) return;
+      if (!settlement.mayPruneAll()) return;
       const present = await readRoutes({ ip, device }, signal);
       const gone = [...present.values()].filter((row) => desired.get(row.prefix) === undefined);
       await ip.batch(
@@ -75,9 +75,6 @@ export function createRouteOperations(options: RouteOperationsOptions): Operatio
     },
   };
 }
-
-/** No cluster has this id: whether it may be pruned says whether absence is believed at all. */
-const ANY_ABSENT_CLUSTER = 0;
 
 /** Our routes as they stand in the kernel, by prefix. */
 export async function readRoutes(

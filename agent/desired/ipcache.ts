@@ -38,7 +38,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     equals: sameIpcacheRow,
   });
   const settlement = createSettlement({
-    ownClusterId: own.cluster.id,
+    intent,
     clock,
     onReady: () => claims.markSynced(),
   });

@@ -42,7 +42,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
     equals: sameRoute,
   });
   const settlement = createSettlement({
-    ownClusterId: own.cluster.id,
+    intent,
     clock,
     onReady: () => claims.markSynced(),
   });

@@ -48,7 +48,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
   /** Service key → cluster name → what that cluster offers. */
   const offers = new Map<string, Map<string, ClusterService>>();
   const settlement = createSettlement({
-    ownClusterId: own.cluster.id,
+    intent,
     clock,
     onReady: () => claims.markSynced(),
   });
@@ -79,7 +79,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
   /** A cluster that has settled speaks for itself from now on: plan what it was held for again. */
   function refreshHeld(): void {
     const before = held;
-    held = heldOfUnsettled(options.held, { settlement, peers });
+    held = heldOfUnsettled(options.held, { settlement, intent });
     if (before.size === 0) return;
     for (const [key] of own.services.entries()) plan(key);
   }
@@ -116,7 +116,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
       // Without the list of clusters the held backends have no names, hence no tiers.
       await listConnected({ settlement, peers }, signal);
       if (signal.aborted) return;
-      held = heldOfUnsettled(options.held, { settlement, peers });
+      held = heldOfUnsettled(options.held, { settlement, intent });
       await Promise.all([
         settlement.run(signal),
         followPeers(peers, peerFollower, signal),
@@ -135,10 +135,14 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
 
 function heldOfUnsettled(
   held: ReadonlyMap<string, readonly HeldGroup[]>,
-  known: { readonly settlement: Settlement; readonly peers: Table<PeerIntent> },
+  known: { readonly settlement: Settlement; readonly intent: Intent },
 ): ReadonlyMap<string, readonly ClusterBackends[]> {
+  const { own, peers } = known.intent;
   const names = new Map<ClusterId, string>();
-  for (const [name, peer] of known.peers.entries()) names.set(peer.cluster.id, name);
+  for (const [name, { id }] of own.configuredPeers.entries()) {
+    if (id !== undefined) names.set(id, name);
+  }
+  for (const [name, peer] of peers.entries()) names.set(peer.cluster.id, name);
   const result = new Map<string, readonly ClusterBackends[]>();
   for (const [key, groups] of held) {
     const kept = groups

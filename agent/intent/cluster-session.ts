@@ -4,13 +4,16 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import { createTable } from "../../mesh/core/table.ts";
+import { sameConfiguredPeer, type ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import {
+  configuredPeersKind,
   endpointsKind,
   localServicesKind,
   nodesKind,
   servicesKind,
 } from "../../mesh/kvstore/records/session-kinds.ts";
-import type { ClusterSession, SessionKind } from "../../mesh/kvstore/session.ts";
+import type { SessionKind } from "../../mesh/kvstore/session-kind.ts";
+import type { ClusterSession } from "../../mesh/kvstore/session.ts";
 import type { OwnIntent, PeerIntent } from "./intent.ts";
 
 export interface SessionRequest {
@@ -34,6 +37,10 @@ export function createOwnSession(
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
   const services = createTable<LocalService>({ name: `${name}/services` });
+  const configuredPeers = createTable<ConfiguredPeer>({
+    name: `${name}/configured-peers`,
+    equals: sameConfiguredPeer,
+  });
   const place = { cluster: name, layout: "state" } as const;
   const session = open({
     cluster,
@@ -41,9 +48,10 @@ export function createOwnSession(
       nodesKind({ ...place, table: nodes }),
       endpointsKind({ ...place, table: endpoints }),
       localServicesKind({ cluster: name, table: services }),
+      configuredPeersKind({ cluster: name, table: configuredPeers }),
     ],
   });
-  return { intent: { cluster, nodes, endpoints, services }, session };
+  return { intent: { cluster, nodes, endpoints, services, configuredPeers }, session };
 }
 
 /** A connected cluster, from the copy that our own apiserver keeps of it. */

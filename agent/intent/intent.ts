@@ -5,6 +5,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import type { Table } from "../../mesh/core/table.ts";
+import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 
 /** What every cluster tells, our own included. */
 export interface ClusterIntent {
@@ -24,6 +25,8 @@ export interface PeerIntent extends ClusterIntent {
 export interface OwnIntent extends ClusterIntent {
   /** By `namespace/name`; all of our own, global or not. */
   readonly services: Table<LocalService>;
+  /** By cluster name: which peers there should be, reached or not. */
+  readonly configuredPeers: Table<ConfiguredPeer>;
 }
 
 export interface Intent {

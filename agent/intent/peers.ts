@@ -9,6 +9,7 @@ import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors
 import type { Logger } from "../../mesh/core/logger.ts";
 import { createTable, type Table } from "../../mesh/core/table.ts";
 import { CLUSTER_CONFIG_PREFIX } from "../../mesh/kvstore/keys.ts";
+import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import { parseClusterConfig } from "../../mesh/kvstore/records/cluster-config.ts";
 import type { ClusterSession, SessionStatus } from "../../mesh/kvstore/session.ts";
 import type { ReadableStore } from "../../mesh/kvstore/store.ts";
@@ -17,6 +18,8 @@ import type { PeerIntent } from "./intent.ts";
 
 export interface PeersOptions {
   readonly own: ClusterIdentity;
+  /** Which peers our own apiserver is told to have. */
+  readonly configured: Table<ConfiguredPeer>;
   readonly store: Pick<ReadableStore, "watch">;
   readonly open: OpenSession;
   readonly clock: Clock;
@@ -62,7 +65,7 @@ interface RunContext {
 }
 
 export function createPeers(options: PeersOptions): Peers {
-  const { own, store, open, clock, random, log } = options;
+  const { own, configured, store, open, clock, random, log } = options;
   const table = createTable<PeerIntent>({ name: "peers" });
   const peers = new Map<string, Peer>();
   const refused = new Map<string, string>();
@@ -88,9 +91,21 @@ export function createPeers(options: PeersOptions): Peers {
     log.info("Cluster is no longer connected", { cluster: name });
   }
 
-  /** The session forgets the config when it believes that the cluster was removed. */
+  /**
+   * The session forgets the config when it believes that the cluster was removed. In an etcd that
+   * was emptied there is no config to be removed: then the list of configured peers decides.
+   */
   function removeIfBelieved(peer: Peer): void {
-    if (!peer.listed && peer.session.status().config === undefined) remove(peer);
+    const forgotten = peer.session.status().config === undefined;
+    const dropped = configured.synced && configured.get(peer.cluster.name) === undefined;
+    if (!peer.listed && (forgotten || dropped)) remove(peer);
+  }
+
+  /** Never rejects; ends with the signal. */
+  async function followConfigured(signal: AbortSignal): Promise<void> {
+    for await (const _ of configured.changes(signal)) {
+      for (const peer of peers.values()) removeIfBelieved(peer);
+    }
   }
 
   /** Never rejects; ends with the signal. */
@@ -179,7 +194,7 @@ export function createPeers(options: PeersOptions): Peers {
           if (!signal.aborted) failed.abort(error);
         },
       };
-      await watchForever(run);
+      await Promise.all([watchForever(run), followConfigured(run.signal)]);
       await Promise.all([...peers.values()].map(({ done }) => done));
       if (failed.signal.aborted) throw failed.signal.reason;
     },

@@ -9,7 +9,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { createTable, type Table, type WritableTable } from "../../mesh/core/table.ts";
-import type { SessionKind } from "../../mesh/kvstore/session.ts";
+import type { SessionKind } from "../../mesh/kvstore/session-kind.ts";
 import { bufferTable } from "../export/desired.ts";
 import type { Claims } from "./claims.ts";
 
@@ -53,8 +53,9 @@ export interface KindMirror {
   status(): KindMirrorStatus;
 }
 
-/** Records handled between two turns of the event loop: a few milliseconds of work. */
-const CHUNK = 2_000;
+/** Records handled between two turns of the event loop: a few milliseconds of work, so that the
+ * writer of what is through is kept busy. */
+const CHUNK = 500;
 /** So many latest reasons tell an operator what goes on. */
 const KEPT_REASONS = 5;
 

@@ -12,7 +12,7 @@ import {
   nodesKind,
   servicesKind,
 } from "../../mesh/kvstore/records/session-kinds.ts";
-import type { SessionKind } from "../../mesh/kvstore/session.ts";
+import type { SessionKind } from "../../mesh/kvstore/session-kind.ts";
 import type { Claims } from "./claims.ts";
 import {
   createKindMirror,

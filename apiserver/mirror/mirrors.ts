@@ -6,6 +6,7 @@ import { messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { CLUSTER_CONFIG_PREFIX } from "../../mesh/kvstore/keys.ts";
 import { createBell, watchDirectory } from "../directory-watch.ts";
+import type { ConfiguredPeers } from "./configured-peers.ts";
 import { createPeerMirror, type PeerMirror, type PeerMirrorOptions } from "./peer.ts";
 import { readPeerDirectory, type PeerEntry } from "./peer-directory.ts";
 import type { PeerStatus } from "./peer-status.ts";
@@ -14,6 +15,7 @@ import { removeCachedPeer } from "./removal.ts";
 export interface MirrorsOptions extends PeerMirrorOptions {
   /** `peers/` of the cluster directory. */
   readonly directory: string;
+  readonly configuredPeers: Pick<ConfiguredPeers, "restore" | "configure">;
 }
 
 export interface Mirrors {
@@ -127,7 +129,9 @@ class PeerSet implements Mirrors {
       await this.#persist(`adopt ${entry.name}`, () => peer.adopt(signal), signal);
       peers.push([entry.name, peer]);
     }
+    await this.#options.configuredPeers.restore(entries.keys());
     for (const [name, peer] of peers) this.#start(name, { peer, signal });
+    this.#tellConfigured();
     for (const name of await this.#persist("list", () => this.#cachedPeers(signal), signal)) {
       if (!entries.has(name)) this.#remove(name, signal);
     }
@@ -154,6 +158,11 @@ class PeerSet implements Mirrors {
     const peer = createPeerMirror(entry, this.#options);
     await this.#persist(`adopt ${entry.name}`, () => peer.adopt(signal), signal);
     this.#start(entry.name, { peer, signal });
+    this.#tellConfigured();
+  }
+
+  #tellConfigured(): void {
+    this.#options.configuredPeers.configure(this.#running.keys());
   }
 
   #start(name: string, { peer, signal }: { peer: PeerMirror; signal: AbortSignal }): void {
@@ -171,6 +180,7 @@ class PeerSet implements Mirrors {
     await running?.ended;
     running?.peer.release();
     this.#running.delete(name);
+    this.#tellConfigured();
     this.#remove(name, signal);
   }
 

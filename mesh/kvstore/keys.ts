@@ -69,6 +69,15 @@ export function localServicesSyncedKey(cluster: string): string {
   return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/services/v1`;
 }
 
+/** Which peers the cluster is configured to have, for its own agents; ends with "/". */
+export function configuredPeersPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/peers/v1/${cluster}/`;
+}
+
+export function configuredPeersSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/peers/v1`;
+}
+
 /** Which Tombolo a cluster runs, as JSON `{"version":"0.1.0"}`; absent for plain Cilium members. */
 export function versionKey(cluster: string): string {
   return `${TOMBOLO_STATE_PREFIX}/versions/v1/${cluster}`;

@@ -11,7 +11,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Condition } from "./condition.ts";
 import type { LifeSigns } from "./life-signs.ts";
 import type { Rejections } from "./rejections.ts";
-import type { SessionKind } from "./session.ts";
+import type { SessionKind } from "./session-kind.ts";
 import type { ReadableStore, WatchEvent } from "./store.ts";
 
 export interface KindReaderOptions {

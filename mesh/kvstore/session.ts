@@ -36,23 +36,8 @@ import { KindReader } from "./kind-reader.ts";
 import { HEARTBEAT_INTERVAL_MS, LifeSigns } from "./life-signs.ts";
 import { parseClusterConfig, type ClusterConfig } from "./records/cluster-config.ts";
 import { Rejections, type Rejected } from "./rejections.ts";
+import type { SessionKind } from "./session-kind.ts";
 import type { ReadableStore } from "./store.ts";
-
-/** One kind of record that a session reads. */
-export interface SessionKind<T> {
-  /** Ends with "/". The rest of a key is the record's name. */
-  readonly prefix: string;
-  /** The canary that must be there before absence means anything. */
-  readonly canaryKey: string;
-  /** Filled by the session, keyed by record name; marked synced after the first full list. */
-  readonly table: WritableTable<T>;
-  /** Throws `invalid_argument` for a record that must not be believed. */
-  readonly parse: (name: string, value: Buffer, cluster: ClusterIdentity) => T;
-  /** More records than this are dropped and counted. */
-  readonly maxRecords: number;
-  /** A longer value is dropped and counted. */
-  readonly maxValueBytes: number;
-}
 
 export type SessionState =
   | { readonly kind: "connecting"; readonly attempt: number; readonly lastError: Error | undefined }

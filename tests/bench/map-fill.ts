@@ -120,6 +120,7 @@ function apply(node: BenchDatapath, endpoints: readonly EndpointAddress[]): Cont
   const rows = desiredRows(endpoints);
   const settlement: Settlement = {
     mayPrune: () => true,
+    mayPruneAll: () => true,
     unsettled: () => [],
     changed: createTable({ name: "settlement" }),
   };
@@ -181,6 +182,7 @@ function fillIntent(
       nodes: table("nodes", [[OWN_NODE.name, OWN_NODE]]),
       endpoints: table("endpoints"),
       services: table("services"),
+      configuredPeers: table("configured-peers"),
     },
     peers: table("peers", [[REMOTE_CLUSTER.name, peer]]),
   };

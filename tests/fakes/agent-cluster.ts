@@ -14,6 +14,8 @@ import {
 import {
   cacheWatchPrefix,
   clusterConfigKey,
+  configuredPeersPrefix,
+  configuredPeersSyncedKey,
   EXPORTED_KINDS,
   HEARTBEAT_KEY,
   localServicesPrefix,
@@ -28,6 +30,7 @@ import {
 import { encodeEndpoint, endpointName } from "../../mesh/kvstore/records/endpoint.ts";
 import { encodeLocalService, localServiceName } from "../../mesh/kvstore/records/local-service.ts";
 import { encodeNode, nodeName } from "../../mesh/kvstore/records/node.ts";
+import { encodeConfiguredPeer, type ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import { encodeService, serviceName } from "../../mesh/kvstore/records/service.ts";
 import type { StoreOperation } from "../../mesh/kvstore/store.ts";
 
@@ -125,6 +128,8 @@ export interface ClusterContents {
   readonly endpoints?: readonly EndpointAddress[];
   /** Of our own cluster. */
   readonly localServices?: readonly LocalService[];
+  /** Of our own cluster; none by default. */
+  readonly configuredPeers?: readonly ConfiguredPeer[];
   /** Of a connected one. */
   readonly services?: readonly ClusterService[];
 }
@@ -141,8 +146,10 @@ export function ownClusterPuts(contents: ClusterContents): StoreOperation[] {
       putOf(stateWatchPrefix("ip", name) + endpointName(endpoint), encodeEndpoint(endpoint)),
     ),
     ...(contents.localServices ?? []).map(localServicePut),
+    ...(contents.configuredPeers ?? []).map((peer) => configuredPeerPut(name, peer)),
     ...EXPORTED_KINDS.map((kind) => putOf(syncedKey({ cluster: name, kind, cached: false }), NOW)),
     putOf(localServicesSyncedKey(name), NOW),
+    putOf(configuredPeersSyncedKey(name), NOW),
     putOf(HEARTBEAT_KEY, NOW),
   ];
 }
@@ -163,6 +170,10 @@ export function peerClusterPuts(contents: ClusterContents): StoreOperation[] {
 export function localServicePut(local: LocalService): StoreOperation {
   const key = localServicesPrefix(local.service.cluster) + localServiceName(local);
   return putOf(key, encodeLocalService(local));
+}
+
+export function configuredPeerPut(cluster: string, peer: ConfiguredPeer): StoreOperation {
+  return putOf(configuredPeersPrefix(cluster) + peer.name, encodeConfiguredPeer(peer));
 }
 
 export function peerServicePut(service: ClusterService): StoreOperation {

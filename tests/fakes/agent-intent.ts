@@ -3,6 +3,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import { createTable, type WritableTable } from "../../mesh/core/table.ts";
+import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import type { Intent, PeerIntent } from "../../agent/intent/intent.ts";
 
 export interface WritableCluster<Service> {
@@ -14,7 +15,9 @@ export interface WritableCluster<Service> {
 }
 
 export interface WritableIntent extends Intent {
-  readonly own: WritableCluster<LocalService>;
+  readonly own: WritableCluster<LocalService> & {
+    readonly configuredPeers: WritableTable<ConfiguredPeer>;
+  };
   readonly peers: WritableTable<PeerIntent>;
 }
 
@@ -37,7 +40,10 @@ export function createTestCluster<Service>(cluster: ClusterIdentity): WritableCl
 
 export function createTestIntent(cluster: ClusterIdentity): WritableIntent {
   return {
-    own: createTestCluster<LocalService>(cluster),
+    own: {
+      ...createTestCluster<LocalService>(cluster),
+      configuredPeers: createTable<ConfiguredPeer>({ name: "configured-peers" }),
+    },
     peers: createTable<PeerIntent>({ name: "peers" }),
   };
 }

@@ -7,6 +7,7 @@ import { createEtcdStore, type EtcdStore } from "../../mesh/kvstore/etcd-store.t
 import type { StoreOperation } from "../../mesh/kvstore/store.ts";
 import type { AgentMaps } from "../../agent/agent.ts";
 import {
+  configuredPeerPut,
   deletionOf,
   EAST,
   heartbeatPut,
@@ -40,6 +41,7 @@ const WEST_CART = testService(WEST, {
   backends: { "10.2.1.5": ["http/9090"], "10.2.1.6": ["http/9090"], "fd00:2:1::5": ["http/9090"] },
 });
 
+const WEST_PEER = { name: WEST.name, id: WEST.id };
 const OWN = ownClusterPuts({
   cluster: EAST,
   nodes: [
@@ -55,6 +57,7 @@ const OWN = ownClusterPuts({
     testEndpoint(EAST, { ip: "10.1.2.5", hostIp: "172.16.1.2" }),
   ],
   localServices: [localService(CART)],
+  configuredPeers: [WEST_PEER],
 });
 const PEER = peerClusterPuts({
   cluster: WEST,
@@ -293,4 +296,73 @@ describe("agent on etcd", () => {
     );
     await frontendsBecome(EAST_ONLY);
   }, 90_000);
+
+  describe("whose etcd was emptied while a peer is away", () => {
+    /** As our own apiserver leaves an etcd that it has filled again from manifests. */
+    async function refill(own: readonly StoreOperation[]): Promise<void> {
+      writer.close();
+      await etcd.wipe();
+      writer = openStore();
+      await write(own);
+    }
+    const isPruned = ({ agent }: RunningAgent): Promise<unknown> =>
+      eventually(
+        () =>
+          agent.intent.own.configuredPeers.synced &&
+          agent.services.settlement.mayPrune(EAST.id) &&
+          agent.tables.every(({ reconciler }) => reconciler.status().pruned),
+        { what: "all tables are pruned" },
+      );
+    const removal = deletionOf(configuredPeerPut(EAST.name, WEST_PEER));
+
+    test("started again, keeps the peer's rows until its configuration is removed", async () => {
+      await write([...OWN, ...PEER]);
+      const first = start();
+      await frontendsBecome(BOTH);
+      await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+      const held = readIpcache(maps);
+      await first.stop();
+      await refill(OWN);
+      const second = start();
+      await isPruned(second);
+      expect([readFrontends(maps), readIpcache(maps)]).toEqual([BOTH, held]);
+      await write([removal]);
+      await frontendsBecome(EAST_ONLY);
+      await eventually(
+        () => !Object.keys(readIpcache(maps)).some((key) => key.startsWith("10.2.")),
+      );
+      expect(Object.keys(readIpcache(maps)).length).toBe(8);
+    }, 90_000);
+
+    test("started again, keeps all that is unknown while one peer's id is", async () => {
+      await write([...OWN, ...PEER]);
+      const first = start();
+      await frontendsBecome(BOTH);
+      await eventually(() => Object.keys(readIpcache(maps)).length === 12);
+      const held = readIpcache(maps);
+      await first.stop();
+      const unmet = configuredPeerPut(EAST.name, { name: "north", id: undefined });
+      await refill([unmet, ...OWN.filter(({ key }) => key !== removal.key)]);
+      const second = start();
+      await isPruned(second);
+      expect([readFrontends(maps), readIpcache(maps)]).toEqual([BOTH, held]);
+      await write([configuredPeerPut(EAST.name, { name: "north", id: 3 })]);
+      await frontendsBecome(EAST_ONLY);
+    }, 90_000);
+
+    test("running on, lets the peer go when its configuration is removed", async () => {
+      await write([...OWN, ...PEER]);
+      const { agent } = start();
+      await frontendsBecome(BOTH);
+      await refill(OWN);
+      await eventually(() => agent.peers.status()[0]?.listed === false);
+      await write([removal]);
+      await eventually(async () => {
+        // Only a heartbeat that comes while the agent listens proves that the writer lives.
+        await write([heartbeatPut()]);
+        return JSON.stringify(readFrontends(maps)) === JSON.stringify(EAST_ONLY);
+      });
+      expect(agent.peers.status()).toEqual([]);
+    }, 90_000);
+  });
 });

@@ -5,17 +5,20 @@ import type { ClusterService, LocalService } from "../../core/service.ts";
 import type { WritableTable } from "../../core/table.ts";
 import {
   cacheWatchPrefix,
+  configuredPeersPrefix,
+  configuredPeersSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
   stateWatchPrefix,
   syncedKey,
   type ExportedKind,
 } from "../keys.ts";
-import type { SessionKind } from "../session.ts";
+import type { SessionKind } from "../session-kind.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { parseIdentity, type IdentityRecord } from "./identity.ts";
 import { parseLocalService } from "./local-service.ts";
 import { parseNode } from "./node.ts";
+import { parseConfiguredPeer, type ConfiguredPeer } from "./peers.ts";
 import { parseService } from "./service.ts";
 
 /** `state`: the cluster's own etcd. `cache`: the copy that our apiserver keeps of it. */
@@ -36,6 +39,9 @@ export const MAX_ENDPOINTS = 500_000;
 /** Kubernetes is tested up to 10,000 services; an agent's maps hold 100,000. */
 export const MAX_SERVICES = 100_000;
 
+/** The width of the wider of the two layouts of identities. */
+export const MAX_PEERS = 511;
+
 /** Labels and annotations make most of a node; Kubernetes allows 256 KiB of annotations. */
 export const NODE_MAX_BYTES = 512 * 1024;
 /** 1,024 labels of half a KiB are beyond any pod; real sets are below 2 KiB. */
@@ -44,6 +50,8 @@ export const IDENTITY_MAX_BYTES = 64 * 1024;
 export const ENDPOINT_MAX_BYTES = 32 * 1024;
 /** etcd's own default limit of a request: no larger value can have been written. */
 export const SERVICE_MAX_BYTES = 1_536 * 1024;
+/** A name of 32 characters and a number; the rest is room for later fields. */
+export const PEER_MAX_BYTES = 4 * 1024;
 
 export function nodesKind(options: KindOptions<MeshNode>): SessionKind<MeshNode> {
   return {
@@ -96,6 +104,29 @@ export function localServicesKind(
     parse: parseLocalService,
     maxRecords: MAX_SERVICES,
     maxValueBytes: SERVICE_MAX_BYTES,
+  };
+}
+
+/**
+ * For the cluster's own agents. A record that cannot be read still says that the peer is there:
+ * its id counts as unknown, which removes less than forgetting the peer would.
+ */
+export function configuredPeersKind(
+  options: Omit<KindOptions<ConfiguredPeer>, "layout">,
+): SessionKind<ConfiguredPeer> {
+  return {
+    prefix: configuredPeersPrefix(options.cluster),
+    canaryKey: configuredPeersSyncedKey(options.cluster),
+    table: options.table,
+    parse(name, value) {
+      try {
+        return parseConfiguredPeer(name, value);
+      } catch {
+        return { name, id: undefined };
+      }
+    },
+    maxRecords: MAX_PEERS,
+    maxValueBytes: PEER_MAX_BYTES,
   };
 }
 

@@ -25,6 +25,7 @@ function create(kernel = createMemoryMap(ipcacheMap), settledClusters: readonly 
   const map = ipcacheMapFromDatapath(kernel);
   const settlement = {
     mayPrune: (clusterId: number) => settledClusters.includes(clusterId),
+    mayPruneAll: () => false,
     unsettled: () => [],
     changed: createTable<number>({ name: "settlement" }),
   };

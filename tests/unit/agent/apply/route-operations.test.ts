@@ -34,10 +34,11 @@ function kernel(rows4: readonly object[], rows6: readonly object[]): ScriptedIp 
   return ip;
 }
 
-function settled(state: Partial<{ unsettled: number[]; absence: boolean }> = {}): Settlement {
+function settled(all = true): Settlement {
   return {
-    mayPrune: () => state.absence ?? true,
-    unsettled: () => state.unsettled ?? [],
+    mayPrune: () => true,
+    mayPruneAll: () => all,
+    unsettled: () => [],
     changed: createTable<number>({ name: "settlement" }),
   };
 }
@@ -97,8 +98,7 @@ describe("createRouteOperations()", () => {
     const desired = createTable<NodeRoute>({ name: "routes" });
     desired.put(OVERLAY.prefix, OVERLAY);
     const ip = kernel(ROWS4, ROWS6);
-    await operations(ip, settled({ unsettled: [2] })).prune(desired, never);
-    await operations(ip, settled({ absence: false })).prune(desired, never);
+    await operations(ip, settled(false)).prune(desired, never);
     expect(ip.lines).toEqual([]);
     await operations(ip).prune(desired, never);
     expect(ip.lines).toEqual(["route del unreachable fd00:1::/64 proto 84"]);

@@ -161,7 +161,12 @@ describe("createServicePlanner()", () => {
     intent.own.markSynced();
     await clock.settle();
     expect(backendsOf(running)).toEqual(["east 10.1.0.1:8080", " 10.7.0.1:1"]);
-    await clock.advance(60_000);
+    intent.own.configuredPeers.put("far", { name: "far", id: 77 });
+    intent.own.configuredPeers.markSynced();
+    await clock.advance(600_000);
+    expect(backendsOf(running)).toEqual(["east 10.1.0.1:8080", "far 10.7.0.1:1"]);
+    intent.own.configuredPeers.delete("far");
+    await clock.settle();
     expect(backendsOf(running)).toEqual(["east 10.1.0.1:8080"]);
   });
 

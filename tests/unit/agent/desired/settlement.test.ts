@@ -1,19 +1,42 @@
 import { describe, expect, test } from "@jest/globals";
 import { createTable } from "../../../../mesh/core/table.ts";
 import {
-  ABSENCE_BELIEVED_MS,
   createSettlement,
   listConnected,
+  PEER_SETTLE_LIMIT_MS,
   type SettlementTracker,
 } from "../../../../agent/desired/settlement.ts";
 import type { PeerIntent } from "../../../../agent/intent/intent.ts";
+import { EAST, WEST } from "../../../fakes/agent-cluster.ts";
+import {
+  createTestIntent,
+  createTestPeer,
+  type WritableIntent,
+} from "../../../fakes/agent-intent.ts";
 import { createFakeClock, type FakeClock } from "../../../fakes/clock.ts";
 
-function create(): { settlement: SettlementTracker; clock: FakeClock; ready: () => number } {
+function create(): {
+  settlement: SettlementTracker;
+  intent: WritableIntent;
+  clock: FakeClock;
+  ready: () => number;
+} {
   const clock = createFakeClock();
+  const intent = createTestIntent(EAST);
   let calls = 0;
-  const settlement = createSettlement({ ownClusterId: 1, clock, onReady: () => calls++ });
-  return { settlement, clock, ready: () => calls };
+  const settlement = createSettlement({ intent, clock, onReady: () => calls++ });
+  return { settlement, intent, clock, ready: () => calls };
+}
+
+/** An intent in which our own etcd says who is connected and who is configured. */
+function createListed(configured: Readonly<Record<string, number | undefined>>) {
+  const created = create();
+  const { own, peers } = created.intent;
+  for (const [name, id] of Object.entries(configured)) own.configuredPeers.put(name, { name, id });
+  own.configuredPeers.markSynced();
+  peers.markSynced();
+  created.settlement.settle(EAST.id);
+  return created;
 }
 
 describe("createSettlement()", () => {
@@ -39,7 +62,7 @@ describe("createSettlement()", () => {
     const run = settlement.run(end.signal);
     settlement.list(2);
     settlement.settle(1);
-    await clock.advance(ABSENCE_BELIEVED_MS - 1);
+    await clock.advance(PEER_SETTLE_LIMIT_MS - 1);
     expect(ready()).toBe(0);
     await clock.advance(1);
     expect(ready()).toBe(1);
@@ -49,27 +72,54 @@ describe("createSettlement()", () => {
     await run;
   });
 
-  test("believes that a cluster that was never listed is gone, but not at once", async () => {
-    const { settlement, clock } = create();
+  test("believes that a cluster is absent once the configured peers are known", async () => {
+    const { settlement, intent, clock } = create();
     const end = new AbortController();
     const run = settlement.run(end.signal);
     settlement.settle(1);
-    await clock.settle();
+    await clock.advance(10 * PEER_SETTLE_LIMIT_MS);
+    expect([settlement.mayPrune(9), settlement.mayPruneAll()]).toEqual([false, false]);
+    intent.peers.markSynced();
     expect(settlement.mayPrune(9)).toBe(false);
-    await clock.advance(ABSENCE_BELIEVED_MS);
-    expect(settlement.mayPrune(9)).toBe(true);
+    intent.own.configuredPeers.markSynced();
+    expect([settlement.mayPrune(9), settlement.mayPruneAll()]).toEqual([true, true]);
     end.abort();
     await run;
   });
 
-  test("the wait begins when our own cluster has settled, however long that takes", async () => {
-    const { settlement, clock } = create();
+  test("never believes that a configured peer is absent, however long it is away", async () => {
+    const { settlement, intent, clock } = createListed({ west: WEST.id });
     const end = new AbortController();
     const run = settlement.run(end.signal);
-    await clock.advance(10 * ABSENCE_BELIEVED_MS);
-    settlement.settle(1);
+    await clock.advance(10 * PEER_SETTLE_LIMIT_MS);
+    expect([settlement.mayPrune(WEST.id), settlement.mayPrune(9)]).toEqual([false, true]);
+    expect(settlement.mayPruneAll()).toBe(false);
+    intent.own.configuredPeers.delete("west");
+    expect([settlement.mayPrune(WEST.id), settlement.mayPruneAll()]).toEqual([true, true]);
+    end.abort();
+    await run;
+  });
+
+  test("a configured peer of unknown id may be any cluster, until it is connected", () => {
+    const { settlement, intent } = createListed({ west: undefined });
+    expect([settlement.mayPrune(WEST.id), settlement.mayPrune(9)]).toEqual([false, false]);
+    intent.peers.put("west", createTestPeer(WEST));
+    settlement.list(WEST.id);
+    expect([settlement.mayPrune(WEST.id), settlement.mayPrune(9)]).toEqual([false, true]);
+    expect(settlement.mayPruneAll()).toBe(false);
+    settlement.settle(WEST.id);
+    expect([settlement.mayPrune(WEST.id), settlement.mayPruneAll()]).toEqual([true, true]);
+  });
+
+  test("says when the configured peers have changed", async () => {
+    const { settlement, intent, clock } = createListed({ west: WEST.id });
+    const end = new AbortController();
+    const run = settlement.run(end.signal);
     await clock.settle();
-    expect(settlement.mayPrune(9)).toBe(false);
+    const before = settlement.changed.get("absent");
+    intent.own.configuredPeers.delete("west");
+    await clock.settle();
+    expect(settlement.changed.get("absent")).not.toBe(before);
     end.abort();
     await run;
   });

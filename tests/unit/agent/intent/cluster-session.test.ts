@@ -32,6 +32,7 @@ describe("createOwnSession()", () => {
       "cilium/state/nodes/v1/east/",
       "cilium/state/ip/v1/default/",
       "tombolo/local/services/v1/east/",
+      "tombolo/local/peers/v1/east/",
     ]);
     expect(requests[0]?.kinds.map(({ table }) => table)).toEqual([
       intent.nodes,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import type { ClusterIdentity } from "../../../../mesh/core/cluster.ts";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
-import { createTable } from "../../../../mesh/core/table.ts";
+import { createTable, type WritableTable } from "../../../../mesh/core/table.ts";
 import { createMemoryStore, MemoryEtcd } from "../../../../mesh/kvstore/memory-store.ts";
+import type { ConfiguredPeer } from "../../../../mesh/kvstore/records/peers.ts";
 import type { SessionState, SessionStatus } from "../../../../mesh/kvstore/session.ts";
 import type { OpenSession } from "../../../../agent/intent/cluster-session.ts";
 import { createPeers, type Peers } from "../../../../agent/intent/peers.ts";
@@ -25,6 +26,7 @@ interface TestSession {
 
 interface Running extends AsyncDisposable {
   readonly etcd: MemoryEtcd;
+  readonly configured: WritableTable<ConfiguredPeer>;
   readonly peers: Peers;
   readonly clock: FakeClock;
   /** By cluster, the latest. */
@@ -64,8 +66,10 @@ function start(): Running {
       },
     };
   };
+  const configured = createTable<ConfiguredPeer>({ name: "configured-peers" });
   const peers = createPeers({
     own: EAST,
+    configured,
     store: createMemoryStore(etcd),
     open,
     clock,
@@ -76,6 +80,7 @@ function start(): Running {
   const done = peers.run(end.signal);
   return {
     etcd,
+    configured,
     peers,
     clock,
     sessions,
@@ -140,6 +145,27 @@ describe("createPeers()", () => {
     etcd.apply([...OWN, ...configOf(WEST)]);
     await clock.advance(30_000);
     expect(peers.status()).toMatchObject([{ listed: true }]);
+  });
+
+  test("lets a cluster go that an emptied etcd does not describe, once it is not configured", async () => {
+    await using running = start();
+    const { etcd, configured, peers, clock } = running;
+    configured.put("west", { name: "west", id: WEST.id });
+    configured.markSynced();
+    etcd.apply([...OWN, ...configOf(WEST)]);
+    await clock.advance(1_000);
+    configured.delete("west");
+    await clock.settle();
+    expect(peers.table.size).toBe(1);
+    configured.put("west", { name: "west", id: WEST.id });
+    etcd.wipe();
+    await clock.advance(30_000);
+    etcd.apply(OWN);
+    await clock.advance(30_000);
+    expect(peers.table.size).toBe(1);
+    configured.delete("west");
+    await clock.settle();
+    expect(peers.table.size).toBe(0);
   });
 
   test("takes another id for another cluster", async () => {

@@ -15,6 +15,7 @@ function create(state: { settled: boolean; applied: number; failed: readonly str
     desired,
     settlement: {
       mayPrune: () => state.settled,
+      mayPruneAll: () => state.settled,
       unsettled: () => [],
       changed: createTable<number>({ name: "settlement" }),
     },

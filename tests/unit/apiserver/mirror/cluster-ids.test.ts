@@ -15,6 +15,10 @@ describe("createClusterIds()", () => {
     ids.reserve(2, "west");
     expect(ids.reserve(3, "west")).toBe("west");
     expect(ids.reserve(2, "north")).toBe("north");
+    expect([...ids.held.entries()]).toEqual([
+      ["west", 3],
+      ["north", 2],
+    ]);
     ids.release("west");
     ids.release("east");
     expect(ids.reserve(3, "south")).toBe("south");

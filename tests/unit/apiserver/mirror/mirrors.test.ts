@@ -26,12 +26,14 @@ let directory: string;
 let ownStore: MemoryStore;
 let peerEtcds: Map<string, MemoryEtcd>;
 let mirrors: Mirrors;
+let configured: string[][];
 let stop: () => Promise<void>;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "tombolo-as-mirrors-"));
   ownStore = createMemoryStore(new MemoryEtcd());
   peerEtcds = new Map();
+  configured = [];
 });
 
 afterEach(async () => {
@@ -66,6 +68,10 @@ function start(): void {
     openPeerStore: (name) => createMemoryStore(peerEtcds.get(name) ?? new MemoryEtcd()),
     claims: createClaims(),
     clusterIds: createClusterIds(OWN),
+    configuredPeers: {
+      restore: () => Promise.resolve(),
+      configure: (names) => configured.push([...names].sort()),
+    },
     ownClaimsReady: () => Promise.resolve(),
     clock: systemClock,
     random: () => 0,
@@ -98,6 +104,7 @@ describe("createMirrors()", () => {
     await eventually(async () => !(await hasConfig("west")));
     await eventually(() => states()["west"] === undefined);
     expect(await hasConfig("north")).toBe(true);
+    expect(configured).toEqual([["west"], ["north", "west"], ["north"]]);
   }, 60_000);
 
   test("refuses the second of two peers with one id", async () => {

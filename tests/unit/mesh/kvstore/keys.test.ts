@@ -7,6 +7,8 @@ import {
   EXPORTED_KINDS,
   HEARTBEAT_KEY,
   localServicesPrefix,
+  configuredPeersPrefix,
+  configuredPeersSyncedKey,
   localServicesSyncedKey,
   statePrefix,
   stateWatchPrefix,
@@ -47,6 +49,7 @@ describe("syncedKey()", () => {
       }
     }
     expect(localServicesSyncedKey("east")).toContain(syncedWatchPrefix("east"));
+    expect(configuredPeersSyncedKey("east")).toBe("cilium/synced/east/tombolo/local/peers/v1");
   });
 });
 
@@ -57,5 +60,6 @@ describe("single keys", () => {
     expect(clusterConfigKey("east")).toContain(CLUSTER_CONFIG_PREFIX);
     expect(versionKey("east")).toBe("tombolo/state/versions/v1/east");
     expect(localServicesPrefix("east")).toBe("tombolo/local/services/v1/east/");
+    expect(configuredPeersPrefix("east")).toBe("tombolo/local/peers/v1/east/");
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { createTable } from "../../../../../mesh/core/table.ts";
 import {
+  configuredPeersKind,
   endpointsKind,
   identitiesKind,
   localServicesKind,
@@ -62,5 +63,23 @@ describe("localServicesKind()", () => {
     expect(
       place(localServicesKind({ cluster: "east", table: createTable({ name: "t" }) })),
     ).toEqual(["tombolo/local/services/v1/east/", "cilium/synced/east/tombolo/local/services/v1"]);
+  });
+});
+
+describe("configuredPeersKind()", () => {
+  const kind = configuredPeersKind({ cluster: "east", table: createTable({ name: "t" }) });
+  const cluster = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+
+  test("has one place", () => {
+    expect(place(kind)).toEqual([
+      "tombolo/local/peers/v1/east/",
+      "cilium/synced/east/tombolo/local/peers/v1",
+    ]);
+  });
+
+  test("lists a peer whose record cannot be read, with an unknown id", () => {
+    expect(kind.parse("west", Buffer.from('{"name":"west","id":2}'), cluster).id).toBe(2);
+    const unreadable = Buffer.from('{"name":"west","id":"two"}');
+    expect(kind.parse("west", unreadable, cluster)).toEqual({ name: "west", id: undefined });
   });
 });
