@@ -34,7 +34,9 @@ export async function askAgent<T>(
   try {
     return await ask(client, context.signal);
   } catch (error) {
-    if (!isMeshError(error, "unavailable")) throw error;
+    // Nobody listens, or somebody does and says nothing: a process that is stopped or stuck.
+    const silent = isMeshError(error, "unavailable") || isMeshError(error, "deadline_exceeded");
+    if (!silent) throw error;
     throw new MeshError("unavailable", `Cannot ask the agent at "${socket}": it does not answer`, {
       cause: error,
       hint: "forwarding does not depend on it; `mesh bpf services` looks at the maps themselves",

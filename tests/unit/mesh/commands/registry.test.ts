@@ -12,7 +12,8 @@ async function refusalOf(run: Promise<number>): Promise<Error> {
 }
 
 describe("COMMANDS", () => {
-  for (const { name, usage, summary, run } of COMMANDS) {
+  for (const command of COMMANDS) {
+    const { name, usage, summary } = command;
     test(`mesh ${name}: help begins with how it is used and ends with examples of it`, () => {
       expect(usage.startsWith(`Usage: mesh ${name}`)).toBe(true);
       expect(summary).toMatch(/^[a-z].*[^.]$/);
@@ -34,7 +35,7 @@ describe("COMMANDS", () => {
     ]) {
       test(`mesh ${name} ${args.join(" ")}: one sentence, nothing on stdout`, async () => {
         const context = createTestContext(HOME);
-        const error = await refusalOf(run(args, context));
+        const error = await refusalOf(command.run(args, context));
         expect(isMeshError(error, "invalid_argument")).toBe(true);
         expect(error.message).toMatch(/^Cannot [^\n]+$/);
         expect(context.out()).toBe("");
