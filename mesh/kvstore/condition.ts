@@ -10,12 +10,14 @@ export class Condition {
     for (const look of this.#waiting) look();
   }
 
-  /** Resolves as soon as `holds` does; rejects with `aborted` when the signal is. */
+  /** Resolves as soon as `holds` does, which is asked at every notification; rejects with `aborted` when the signal is. */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     while (!holds()) {
       if (signal.aborted) throw abortedError(signal);
       await new Promise<void>((resolve) => {
+        // Most looks see what is not to be waited for: they must cost next to nothing.
         const look = (): void => {
+          if (!signal.aborted && !holds()) return;
           this.#waiting.delete(look);
           signal.removeEventListener("abort", look);
           resolve();

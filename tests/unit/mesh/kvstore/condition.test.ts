@@ -19,6 +19,27 @@ describe("Condition", () => {
     await waiting;
   });
 
+  test("until() listens once, however often it looks in vain", async () => {
+    const condition = new Condition();
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>): void => {
+      listeners++;
+      add(...args);
+    };
+    let holds = false;
+    const waiting = condition.until(() => holds, signal);
+    for (let i = 0; i < 10; i++) {
+      condition.notify();
+      await Promise.resolve();
+    }
+    holds = true;
+    condition.notify();
+    await waiting;
+    expect(listeners).toBe(1);
+  });
+
   test("until() rejects with `aborted`", async () => {
     const end = new AbortController();
     const waiting = new Condition().until(() => false, end.signal);
