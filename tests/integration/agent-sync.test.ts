@@ -31,6 +31,7 @@ import {
 } from "../fakes/agent-node.ts";
 import { startTestEtcd, type TestEtcd } from "../fakes/etcd.ts";
 import { eventually } from "../fakes/eventually.ts";
+import { startTcpProxy } from "../fakes/proxy.ts";
 
 const CART = testService(EAST, {
   frontends: { "10.96.0.1": ["http/80"], "fd00:96::1": ["http/80"] },
@@ -86,9 +87,9 @@ describe("agent on etcd", () => {
   const stores: EtcdStore[] = [];
   const agents: RunningAgent[] = [];
 
-  const openStore = (): EtcdStore => {
+  const openStore = (endpoint = etcd.endpoint): EtcdStore => {
     const store = createEtcdStore({
-      endpoints: [etcd.endpoint],
+      endpoints: [endpoint],
       tls: undefined,
       clock: systemClock,
       random: Math.random,
@@ -99,8 +100,8 @@ describe("agent on etcd", () => {
   };
   const write = (operations: readonly StoreOperation[]): Promise<bigint> =>
     writer.commit(operations, never);
-  const start = (): RunningAgent => {
-    const agent = startAgent({ cluster: EAST, nodeName: "east-1", store: openStore(), maps });
+  const start = (store = openStore()): RunningAgent => {
+    const agent = startAgent({ cluster: EAST, nodeName: "east-1", store, maps });
     agents.push(agent);
     return agent;
   };
@@ -267,6 +268,29 @@ describe("agent on etcd", () => {
     await write([peerServicePut({ ...WEST_CART, backends: new Map() })]);
     await etcd.compact();
     await frontendsBecome(EAST_ONLY);
+  }, 90_000);
+
+  test("applies what it missed while it was cut off and etcd was compacted", async () => {
+    const proxy = await startTcpProxy({ targetPort: etcd.port });
+    try {
+      await write([...OWN, ...PEER]);
+      const { agent } = start(openStore(`http://127.0.0.1:${proxy.port}`));
+      await frontendsBecome(BOTH);
+      await proxy.refuse();
+      await eventually(() => agent.ownSession.status().state.kind !== "ready");
+      await write([peerServicePut({ ...WEST_CART, backends: new Map() })]);
+      await etcd.compact();
+      expect(readFrontends(maps)).toEqual(BOTH);
+      await proxy.pass();
+      await eventually(async () => {
+        await write([heartbeatPut()]);
+        return JSON.stringify(readFrontends(maps)) === JSON.stringify(EAST_ONLY);
+      });
+      expect(readIpcache(maps)).not.toEqual([]);
+    } finally {
+      await Promise.all(agents.splice(0).map((agent) => agent.stop()));
+      await proxy.close();
+    }
   }, 90_000);
 
   test("takes an emptied etcd for no deletion, and believes it once it is written again", async () => {

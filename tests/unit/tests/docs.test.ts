@@ -63,6 +63,19 @@ describe("docs/troubleshooting.md", () => {
   });
 });
 
+describe("README.md", () => {
+  test("shows every benchmark with its goal, and names the machine", () => {
+    const [, benchmarks = ""] = read("README.md").split(/^## Benchmarks$/m);
+    const [text = ""] = benchmarks.split(/^## /m);
+    expect(text).toMatch(/\b\d+ cores\b[^|]*Linux \d[^|]*Node \d/);
+    const rows = text.split("\n").filter((line) => /^\| .* \|$/.test(line) && /\d/.test(line));
+    for (const words of ["etcdctl make-mirror", "bare paged read", "bare batched", "connect()"]) {
+      expect(rows.some((row) => row.includes(words))).toBe(true);
+    }
+    for (const row of rows) expect(row.split("|").length).toBe(7);
+  });
+});
+
 describe("links between pages", () => {
   const pages = readRepository().filter(({ path }) => path.endsWith(".md"));
   for (const { path, text } of pages) {
