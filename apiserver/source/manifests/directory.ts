@@ -13,13 +13,14 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../../mesh/core/clock.ts";
-import { messageFromError } from "../../../mesh/core/errors.ts";
+import { isMeshError, messageFromError } from "../../../mesh/core/errors.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { createBell, watchDirectory } from "../../directory-watch.ts";
 import { SOURCE_KINDS, type SourceProblem, type WritableSource } from "../objects.ts";
 import type { LastGood } from "./last-good.ts";
 import { createManifestMerge } from "./merge.ts";
-import { parseManifestFile, type ParsedFile } from "./parse-file.ts";
+import type { ParsedFile } from "./parse-file.ts";
+import { parseManifest, type ParseRequest } from "./parse-thread.ts";
 
 export interface ManifestSourceOptions {
   readonly directory: string;
@@ -47,7 +48,7 @@ const RESCAN_MS = 10_000;
 const RETRY_MS = RESCAN_MS / 2;
 /** How long another directory must look the same before it is believed: longer than copies pause. */
 const REPLACED_SETTLE_MS = 10_000;
-/** Some 30,000 pods. Parsing holds the process for a second a megabyte or more: split what is larger. */
+/** Some 30,000 pods. Parsing takes a second a megabyte or more, and memory: split what is larger. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const MANIFEST_NAME = /^[^.#].*\.(ya?ml|json)$/;
 
@@ -70,7 +71,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
   let synced = false;
 
   /** Returns whether something has changed that has not come to rest. */
-  async function scan(): Promise<boolean> {
+  async function scan(signal: AbortSignal): Promise<boolean> {
     const looked = await lookAt(directory).catch(messageFromError);
     if (typeof looked === "string") {
       directoryFailed(`Cannot read manifests directory "${directory}": ${looked}`);
@@ -94,7 +95,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
         // Held back until the directory is believed.
       } else if (!synced || unsettled.get(file) === now) {
         unsettled.delete(file);
-        await (now === "" ? removeFile(file) : loadFile(file, now));
+        await (now === "" ? removeFile(file) : loadFile({ file, fingerprint: now }, signal));
       } else {
         unsettled.set(file, now);
       }
@@ -117,9 +118,13 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
     log.info("Manifests are loaded", { directory, files: known.size });
   }
 
-  async function loadFile(file: string, fingerprint: string): Promise<void> {
+  async function loadFile(
+    { file, fingerprint }: { file: string; fingerprint: string },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { text, problem, again = false } = await readManifest(join(directory, file));
-    const parsed = text === undefined ? unreadable(file, problem) : parseManifestFile(file, text);
+    const parsed =
+      text === undefined ? unreadable(file, problem) : await parse({ file, text }, signal);
     const broken = parsed.problems.some(({ severity }) => severity === "error");
     const first = !known.has(file);
     const retryAtMs = again ? clock.monotonicMs() + RETRY_MS : undefined;
@@ -129,7 +134,9 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
       await lastGood.write(file, text);
     } else if (first) {
       const good = await lastGood.read(file);
-      if (good !== undefined) merge.setFile(file, parseManifestFile(file, good).objects);
+      if (good !== undefined) {
+        merge.setFile(file, (await parse({ file, text: good }, signal)).objects);
+      }
     }
     for (const found of parsed.problems) report(found);
   }
@@ -157,7 +164,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
       const watching = watchDirectory({ directory, bell, clock }, signal);
       try {
         while (!signal.aborted) {
-          const restless = await scan();
+          const restless = await scan(signal);
           // Without a pause a stream of events would keep the disk busy with stat calls.
           await clock.sleep(SETTLE_MS, signal);
           if (!restless) await bell.wait(RESCAN_MS, { clock, signal });
@@ -190,6 +197,16 @@ async function lookAt(
 ): Promise<{ identity: string; found: Map<string, string> }> {
   const { dev, ino } = await stat(directory, { bigint: true });
   return { identity: `${dev}:${ino}`, found: await fingerprints(directory) };
+}
+
+/** A file that is too much for its thread is a problem of that file, like any other. */
+async function parse(request: ParseRequest, signal: AbortSignal): Promise<ParsedFile> {
+  try {
+    return await parseManifest(request, signal);
+  } catch (error) {
+    if (!isMeshError(error, "resource_exhausted")) throw error;
+    return unreadable(request.file, messageFromError(error));
+  }
 }
 
 /** File name → what changes whenever its contents do. */
