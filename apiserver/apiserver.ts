@@ -16,7 +16,7 @@ import type { Logger } from "../mesh/core/logger.ts";
 import { runTasks, type Task } from "../mesh/core/tasks.ts";
 import { createEtcdStore, type EtcdStore } from "../mesh/kvstore/etcd-store.ts";
 import { initialisePki } from "../pki/files.ts";
-import { meshServerName } from "../pki/issue.ts";
+import { meshServerName } from "../pki/common-names.ts";
 import { gatherStatus, type ApiserverStatus } from "./api/status.ts";
 import type { ApiserverConfig } from "./config.ts";
 import { createEtcdService, type EtcdService } from "./etcd/service.ts";

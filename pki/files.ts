@@ -18,15 +18,17 @@ import {
 import { parseCertificate } from "./certificate.ts";
 import {
   adminCommonName,
+  meshServerName,
+  SERVER_COMMON_NAME,
+  localCommonName,
+} from "./common-names.ts";
+import {
   createCertificateAuthority,
   isKeyOf,
   issueAdmin,
   issueLocal,
   issueServer,
   LEAF_LIFETIME_MS,
-  meshServerName,
-  SERVER_COMMON_NAME,
-  localCommonName,
   type CertificateAuthority,
   type KeyedCertificate,
 } from "./issue.ts";

@@ -8,6 +8,13 @@
 import { createPublicKey, randomBytes, type KeyObject } from "node:crypto";
 import forge from "node-forge";
 import { parseClusterName } from "../mesh/core/cluster.ts";
+import {
+  adminCommonName,
+  localCommonName,
+  MESH_DOMAIN,
+  remoteCommonName,
+  SERVER_COMMON_NAME,
+} from "./common-names.ts";
 import { parseCertificate, type Certificate } from "./certificate.ts";
 import { CA_KEY_BITS, generatePrivateKey, LEAF_KEY_BITS, type PrivateKey } from "./private-key.ts";
 import { forgePublicKey, forgeSigner } from "./forge-keys.ts";
@@ -21,9 +28,6 @@ export const CA_LIFETIME_MS = 3650 * DAY_MS;
 /** Certificates begin in the past so that a reader whose clock is a little behind accepts them. */
 export const BACKDATE_MS = 5 * 60_000;
 
-export const SERVER_COMMON_NAME = "clustermesh-apiserver.cilium.io";
-/** A cluster's etcd is verified under the name `<cluster>` + this. */
-export const MESH_DOMAIN = ".mesh.cilium.io";
 /** Where the apiserver's Kubernetes Service stands; Cilium's default. */
 const APISERVER_NAMESPACE = "kube-system";
 
@@ -34,24 +38,6 @@ export interface KeyedCertificate {
 
 /** A certificate that signs others, and its key. */
 export type CertificateAuthority = KeyedCertificate;
-
-export function adminCommonName(cluster: string): string {
-  return `admin-${parseClusterName(cluster)}`;
-}
-
-export function localCommonName(cluster: string): string {
-  return `local-${parseClusterName(cluster)}`;
-}
-
-/** The etcd user as which the cluster `reader` reads its peers. */
-export function remoteCommonName(reader: string): string {
-  return `remote-${parseClusterName(reader)}`;
-}
-
-/** The TLS name under which `cluster`'s etcd and join API are verified. */
-export function meshServerName(cluster: string): string {
-  return `${parseClusterName(cluster)}${MESH_DOMAIN}`;
-}
 
 export async function createCertificateAuthority(
   cluster: string,

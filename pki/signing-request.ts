@@ -4,7 +4,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import forge from "node-forge";
 import { MeshError } from "../mesh/core/errors.ts";
 import { forgePublicKey, forgeSigner } from "./forge-keys.ts";
-import { remoteCommonName } from "./issue.ts";
+import { remoteCommonName } from "./common-names.ts";
 import { LEAF_KEY_BITS, type PrivateKey } from "./private-key.ts";
 
 /** A request whose signature proved that the asker holds the private key. */

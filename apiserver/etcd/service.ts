@@ -6,7 +6,7 @@ import type { Clock } from "../../mesh/core/clock.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import type { TlsFiles } from "../../mesh/kvstore/tls.ts";
 import { pkiPaths } from "../../pki/files.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import type { EtcdStatus } from "../api/status.ts";
 import type { ApiserverConfig } from "../config.ts";
 import { embeddedEtcdPaths } from "./arguments.ts";

@@ -7,7 +7,8 @@ import type { ClusterProfile } from "../contexts/cluster-directory.ts";
 import type { ReadableStore } from "../kvstore/store.ts";
 import type { TlsFiles } from "../kvstore/tls.ts";
 import { pkiPaths, readAuthority, readBundle, readKeyedCertificate } from "../../pki/files.ts";
-import { issueRemote, meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
+import { issueRemote } from "../../pki/issue.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import type { ClusterFacts, EndpointFacts, PeerStatusReader } from "./cluster-facts.ts";
 import {

@@ -9,7 +9,7 @@ import {
   parseSigningRequest,
   type SigningRequest,
 } from "../../pki/signing-request.ts";
-import { meshServerName, remoteCommonName } from "../../pki/issue.ts";
+import { meshServerName, remoteCommonName } from "../../pki/common-names.ts";
 import { verifyCertificate } from "../../pki/verify.ts";
 import type { Clock } from "../core/clock.ts";
 import { MeshError } from "../core/errors.ts";

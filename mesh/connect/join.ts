@@ -4,7 +4,7 @@
 import { parseSigningRequest } from "../../pki/signing-request.ts";
 import { bundleFingerprints } from "../../pki/bundle.ts";
 import { formatDate } from "../../pki/certificate.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import { createJoinClient, type JoinClient } from "../api/join-client.ts";
 import type { CredentialMessage, ProposeResponse } from "../api/join-messages.ts";
 import type { Clock } from "../core/clock.ts";

@@ -4,7 +4,7 @@ import { isMeshError } from "../core/errors.ts";
 import { bundleFingerprints } from "../../pki/bundle.ts";
 import { formatDate } from "../../pki/certificate.ts";
 import { RENEW_BEFORE_MS } from "../../pki/files.ts";
-import { remoteCommonName } from "../../pki/issue.ts";
+import { remoteCommonName } from "../../pki/common-names.ts";
 import { verifyCertificate } from "../../pki/verify.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 

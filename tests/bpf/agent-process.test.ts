@@ -12,7 +12,7 @@ import { systemClock } from "../../mesh/core/clock.ts";
 import type { StoreOperation } from "../../mesh/kvstore/store.ts";
 import { openDatapathMaps, type DatapathMaps } from "../../bpf/datapath.ts";
 import { initialisePki } from "../../pki/files.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import {
   EAST,
   localService,

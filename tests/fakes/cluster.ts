@@ -19,7 +19,7 @@ import {
 } from "../../mesh/kvstore/records/cluster-config.ts";
 import { encodeNode } from "../../mesh/kvstore/records/node.ts";
 import { initialisePki } from "../../pki/files.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import { startTestEtcd, type TestEtcd } from "./etcd.ts";
 
 export interface TestCluster {

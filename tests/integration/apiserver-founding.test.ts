@@ -7,7 +7,7 @@ import { systemClock } from "../../mesh/core/clock.ts";
 import { isMeshError } from "../../mesh/core/errors.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";
 import { createEtcdStore, type EtcdStore } from "../../mesh/kvstore/etcd-store.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import { createTestApiserver, installPeer, type TestApiserver } from "../fakes/apiserver.ts";
 import { eventually } from "../fakes/eventually.ts";
 

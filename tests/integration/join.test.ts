@@ -15,7 +15,7 @@ import { InviteSecret, type InviteToken } from "../../mesh/connect/invite-token.
 import { joinCluster } from "../../mesh/connect/join.ts";
 import { createJoinServer } from "../../mesh/connect/join-server.ts";
 import { readAuthority } from "../../pki/files.ts";
-import { meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
 import { createTestCluster, readTree, type TestCluster } from "../fakes/cluster.ts";
 import { eventually } from "../fakes/eventually.ts";
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import { meshServerName } from "../../../pki/common-names.ts";
 import {
   BACKDATE_MS,
   CA_LIFETIME_MS,
@@ -9,7 +10,6 @@ import {
   issueRemote,
   issueServer,
   LEAF_LIFETIME_MS,
-  meshServerName,
   type CertificateAuthority,
 } from "../../../pki/issue.ts";
 import { generatePrivateKey } from "../../../pki/private-key.ts";
