@@ -3,7 +3,7 @@
 //   apiserver/main.ts --config FILE
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { readApiserverStatus } from "../mesh/api/apiserver-client.ts";
+import { createApiserverStatusReader } from "../mesh/api/apiserver-client.ts";
 import { clusterPaths, readClusterProfile } from "../mesh/contexts/cluster-directory.ts";
 import { systemRandom } from "../mesh/core/backoff.ts";
 import { systemClock } from "../mesh/core/clock.ts";
@@ -41,10 +41,12 @@ async function main(signal: AbortSignal): Promise<void> {
 /** Two apiservers on one directory would prune each other's keys. */
 async function refuseSecond(directory: string, signal: AbortSignal): Promise<void> {
   const { apiserverSocket: socketPath } = clusterPaths(directory);
-  const alive = await readApiserverStatus(
-    { socketPath, clock: systemClock },
-    { timeoutMs: PROBE_TIMEOUT_MS, signal },
-  ).then(
+  const reader = createApiserverStatusReader({
+    socketPath,
+    clock: systemClock,
+    timeoutMs: PROBE_TIMEOUT_MS,
+  });
+  const alive = await reader.readStatus(signal).then(
     () => true,
     () => false, // Nobody listens: that is what is hoped for.
   );

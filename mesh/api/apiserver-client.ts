@@ -1,12 +1,8 @@
-// Asks an apiserver for its status over its unix socket. Missing numbers and texts do not occur:
-// the schema's defaults are filled in on decoding.
+// Asks an apiserver for its status over its unix socket, and says so when none answers. Missing
+// numbers and texts do not occur: the schema's defaults are filled in on decoding.
 import type { Clock } from "../core/clock.ts";
-import {
-  createGrpcClient,
-  loadServiceDefinition,
-  localChannelCredentials,
-  type CallOptions,
-} from "./grpc.ts";
+import { isMeshError, MeshError } from "../core/errors.ts";
+import { createGrpcClient, loadServiceDefinition, localChannelCredentials } from "./grpc.ts";
 import { APISERVER_SCHEMA, APISERVER_SERVICE } from "./apiserver-server.ts";
 
 /** The answer of GetStatus (apiserver.proto). */
@@ -64,20 +60,44 @@ export interface ApiserverStatusMessage {
   readonly uptimeSeconds: number;
 }
 
-/** Rejects with `unavailable` when no apiserver answers. */
-export async function readApiserverStatus(
-  options: { socketPath: string; clock: Clock },
-  call: CallOptions,
-): Promise<ApiserverStatusMessage> {
-  const client = createGrpcClient({
-    definition: loadServiceDefinition(APISERVER_SCHEMA, APISERVER_SERVICE),
-    target: `unix:${options.socketPath}`,
-    credentials: localChannelCredentials(),
-    clock: options.clock,
-  });
-  try {
-    return await client.call<ApiserverStatusMessage>("GetStatus", {}, call);
-  } finally {
-    client.close();
-  }
+export interface ApiserverStatusReader {
+  /** Rejects with `unavailable` when no apiserver answers. */
+  readStatus(signal: AbortSignal): Promise<ApiserverStatusMessage>;
+  readPeers(signal: AbortSignal): Promise<ApiserverStatusMessage["peers"]>;
+}
+
+/** A local socket answers in milliseconds; a busy apiserver may be in the middle of a big sync. */
+const STATUS_TIMEOUT_MS = 5_000;
+
+/** A call a connection: apiservers come and go between two looks. */
+export function createApiserverStatusReader(options: {
+  readonly socketPath: string;
+  readonly clock: Clock;
+  readonly timeoutMs?: number;
+}): ApiserverStatusReader {
+  const { socketPath, clock, timeoutMs = STATUS_TIMEOUT_MS } = options;
+  const readStatus = async (signal: AbortSignal): Promise<ApiserverStatusMessage> => {
+    const client = createGrpcClient({
+      definition: loadServiceDefinition(APISERVER_SCHEMA, APISERVER_SERVICE),
+      target: `unix:${socketPath}`,
+      credentials: localChannelCredentials(),
+      clock,
+    });
+    try {
+      const call = { timeoutMs, signal };
+      return await client.call<ApiserverStatusMessage>("GetStatus", {}, call);
+    } catch (cause) {
+      if (!isMeshError(cause, "unavailable") && !isMeshError(cause, "deadline_exceeded")) {
+        throw cause;
+      }
+      throw new MeshError(
+        "unavailable",
+        `Cannot ask the apiserver at "${socketPath}": it does not answer`,
+        { cause, hint: "check that the cluster's apiserver runs" },
+      );
+    } finally {
+      client.close();
+    }
+  };
+  return { readStatus, readPeers: async (signal) => (await readStatus(signal)).peers };
 }

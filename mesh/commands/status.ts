@@ -2,7 +2,10 @@
 // sees them.
 import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
 import { listContexts, readContext } from "../contexts/contexts.ts";
-import { createApiserverStatusReader, type ApiserverStatus } from "../connect/apiserver-status.ts";
+import {
+  createApiserverStatusReader,
+  type ApiserverStatusMessage,
+} from "../api/apiserver-client.ts";
 import type { PeerStatus } from "../connect/cluster-facts.ts";
 import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import {
@@ -31,6 +34,12 @@ Examples:
 `;
 
 const FLAGS = { context: { type: "string" }, output: { type: "string" } } as const;
+
+/** What is shown of an apiserver's answer. */
+export type ApiserverStatus = Pick<
+  ApiserverStatusMessage,
+  "version" | "ready" | "reasons" | "uptimeSeconds"
+> & { readonly peers: readonly PeerStatus[] };
 
 /** Everything that is known about one context. */
 export interface ContextStatus {
@@ -159,9 +168,13 @@ function peerState({ state, synced }: PeerStatus): string {
 }
 
 function heartbeatAge(peer: PeerStatus | undefined): string {
-  if (peer === undefined || peer.heartbeatAgeSeconds < 0) return "-";
+  if (peer === undefined) return "-";
+  if (peer.heartbeatAgeSeconds < 0) return CONNECTED.has(peer.state) ? "waiting" : "-";
   return `${Math.round(peer.heartbeatAgeSeconds)} s`;
 }
+
+/** In these states the first beat is on its way: they come once a minute. */
+const CONNECTED: ReadonlySet<string> = new Set(["syncing", "ready", "stale"]);
 
 function rejectedCount(peer: PeerStatus | undefined): string {
   if (peer === undefined) return "-";

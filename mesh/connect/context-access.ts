@@ -1,10 +1,10 @@
 // From a context's name to access to its cluster, with the real etcd and the real apiserver
 // behind it: the composition that every connecting command needs.
+import { createApiserverStatusReader } from "../api/apiserver-client.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { clusterPaths } from "../contexts/cluster-directory.ts";
 import { createEtcdStore } from "../kvstore/etcd-store.ts";
-import { createApiserverStatusReader } from "./apiserver-status.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import type { PeerStatusReader } from "./cluster-facts.ts";
 import { createDirectoryAccess, type OpenStore } from "./directory-access.ts";

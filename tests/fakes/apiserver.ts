@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  readApiserverStatus,
+  createApiserverStatusReader,
   type ApiserverStatusMessage,
 } from "../../mesh/api/apiserver-client.ts";
 import { writePeer } from "../../mesh/connect/connection-files.ts";
@@ -19,7 +19,8 @@ import { silentLogger } from "../../mesh/core/logger.ts";
 import { createEtcdConnection } from "../../mesh/kvstore/etcd-connection.ts";
 import { createEtcdStore, type EtcdStore } from "../../mesh/kvstore/etcd-store.ts";
 import { initialisePki, pkiPaths, readAuthority, readBundle } from "../../pki/files.ts";
-import { issueRemote, meshServerName } from "../../pki/issue.ts";
+import { meshServerName } from "../../pki/common-names.ts";
+import { issueRemote } from "../../pki/issue.ts";
 import { generatePrivateKey, LEAF_KEY_BITS } from "../../pki/private-key.ts";
 import { createSigningRequest } from "../../pki/signing-request.ts";
 import { freePorts } from "./etcd.ts";
@@ -93,10 +94,10 @@ export async function createTestApiserver(options: {
   let child: ChildProcess | undefined;
 
   const status = (): Promise<ApiserverStatusMessage> =>
-    readApiserverStatus(
-      { socketPath: paths.apiserverSocket, clock: systemClock },
-      { timeoutMs: 5_000, signal: never },
-    );
+    createApiserverStatusReader({
+      socketPath: paths.apiserverSocket,
+      clock: systemClock,
+    }).readStatus(never);
   const etcdPid = async (): Promise<number> =>
     Number(await readFile(join(paths.run, "etcd", "etcd.pid"), "utf8"));
   async function kill(signal: NodeJS.Signals): Promise<void> {

@@ -25,7 +25,6 @@ function status(peers: readonly PeerStatus[], changes: Partial<ContextStatus> = 
       ready: true,
       reasons: [],
       uptimeSeconds: 1,
-      etcd: { mode: "embedded", state: "running" },
       peers,
     },
     problem: undefined,
@@ -61,6 +60,13 @@ describe("formatStatuses()", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("says of a connected peer without a heartbeat that one is waited for", () => {
+    const unheard = { ...WEST, heartbeatAgeSeconds: -1 };
+    expect(formatStatuses([status([unheard])], output)).toMatch(/ready +waiting /);
+    const away = { ...unheard, state: "connecting" };
+    expect(formatStatuses([status([away])], output)).toMatch(/connecting +- /);
   });
 
   test("shows a cluster without peers, and one whose apiserver is down", () => {

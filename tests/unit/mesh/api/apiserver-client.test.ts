@@ -10,7 +10,7 @@ import {
   type GrpcServer,
 } from "../../../../mesh/api/grpc.ts";
 import { systemClock } from "../../../../mesh/core/clock.ts";
-import { createApiserverStatusReader } from "../../../../mesh/connect/apiserver-status.ts";
+import { createApiserverStatusReader } from "../../../../mesh/api/apiserver-client.ts";
 
 const signal = new AbortController().signal;
 let directory = "";
