@@ -89,7 +89,7 @@ function runJest(tier: Tier, { jestArguments, narrowed }: RunRequest): Promise<J
       // Its own process group, so that workers and daemons end with it.
       detached: true,
       stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, MESH_VALIDATE: "1", NODE_OPTIONS: nodeOptions() },
+      env: { ...process.env, NODE_OPTIONS: nodeOptions() },
     },
   );
   return new Promise((resolve) => {

@@ -226,14 +226,12 @@ function forbiddenEdges(file: SourceFile): string[] {
     .map(({ path }) => `${file.path} must not import ${path}: ${rule.reason}`);
 }
 
-/** Strongly connected files, one line a cycle. Type imports leave nothing at run time. */
+/** Strongly connected files, one line a cycle. Type imports count: they too say who needs whom. */
 function findCycles(all: readonly SourceFile[]): string[] {
   const edges = new Map(
     all.map((file) => [
       file.path,
-      importsOf(file).flatMap(({ path, typeOnly }) =>
-        path === undefined || typeOnly ? [] : [path],
-      ),
+      importsOf(file).flatMap(({ path }) => (path === undefined ? [] : [path])),
     ]),
   );
   const done = new Set<string>();

@@ -12,6 +12,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["agent/main.ts", "tests/bpf/agent-process.test.ts"],
   ["apiserver/apiserver.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["apiserver/etcd/embedded.ts", "tests/integration/apiserver-restart.test.ts"],
+  ["apiserver/etcd/founding.ts", "tests/integration/apiserver-founding.test.ts"],
   ["apiserver/etcd/service.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/etcd/users.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["apiserver/export/exporter.ts", "tests/integration/apiserver-restart.test.ts"],
@@ -20,6 +21,10 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   [
     "apiserver/source/manifests/fields.ts",
     "tests/unit/apiserver/source/manifests/parse-file.test.ts",
+  ],
+  [
+    "apiserver/source/manifests/parse-worker.ts",
+    "tests/unit/apiserver/source/manifests/parse-thread.test.ts",
   ],
   ["apiserver/source/objects.ts", "tests/unit/apiserver/export/planner.test.ts"],
   ["bpf/counts.ts", "tests/bpf/commands.test.ts"],
@@ -40,7 +45,6 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["deploy/setup/check.ts", "tests/unit/tidy.test.ts"],
   ["deploy/start.ts", "tests/e2e/lab-tour.test.ts"],
   ["deploy/tour/tour.ts", "tests/e2e/lab-tour.test.ts"],
-  ["mesh/api/apiserver-client.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["mesh/api/apiserver-server.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["mesh/commands/lab-status.ts", "tests/e2e/lab-down.test.ts"],
   ["mesh/kvstore/etcd-connection.ts", "tests/integration/etcd-store.test.ts"],
