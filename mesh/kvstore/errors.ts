@@ -1,6 +1,8 @@
 // gRPC and etcd errors become MeshErrors here, once. Nothing behind this file sees a status code.
 import { MeshError, type ErrorCode } from "../core/errors.ts";
 
+const OLD_AUTH_REVISION = "revision of auth store is old";
+
 /** etcd puts what matters into the text: one status code stands for several situations. */
 const CODE_BY_TEXT: readonly (readonly [string, ErrorCode])[] = [
   ["required revision has been compacted", "compacted"],
@@ -12,6 +14,8 @@ const CODE_BY_TEXT: readonly (readonly [string, ErrorCode])[] = [
   ["user name not found", "not_found"],
   ["role name not found", "not_found"],
   ["permission denied", "permission_denied"],
+  // Users were changed while the request was on its way; nothing of it was done.
+  [OLD_AUTH_REVISION, "unavailable"],
   ["user name is empty", "unauthenticated"],
   ["invalid auth token", "unauthenticated"],
   ["authentication is not enabled", "unsupported"],
@@ -44,6 +48,11 @@ export function meshErrorFromGrpc(error: unknown, doing: string): MeshError {
   const byText = CODE_BY_TEXT.find(([part]) => text.includes(part))?.[1];
   const code = byText ?? (status === undefined ? "internal" : CODE_BY_STATUS.get(status));
   return new MeshError(code ?? "unavailable", `Cannot ${doing}: ${text}`, { cause: error });
+}
+
+/** Whether etcd wants to be asked once more, at once: it judged by users that have changed. */
+export function wantsToBeAskedAgain(error: unknown): boolean {
+  return error instanceof MeshError && error.message.includes(OLD_AUTH_REVISION);
 }
 
 /** The same for the reason that etcd gives when it ends a watch by itself. */

@@ -9,7 +9,7 @@ import { Etcd3, type Services } from "etcd3";
 import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { LogFields, Logger } from "../core/logger.ts";
-import { meshErrorFromGrpc } from "./errors.ts";
+import { meshErrorFromGrpc, wantsToBeAskedAgain } from "./errors.ts";
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from "./tls.ts";
 
 /** The largest message taken from an etcd. Pages are made to fit; etcd's own default limit for a
@@ -118,7 +118,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       throwIfAborted(signal);
       const used = await client();
       try {
-        const response = await withTimeout((inner) => used.unary<Response>(call, inner), {
+        const response = await withTimeout((inner) => askUntilJudged<Response>(used, call, inner), {
           ms: call.timeoutMs,
           what: `Cannot ${call.doing}`,
           clock: options.clock,
@@ -177,6 +177,23 @@ interface EndpointClient {
     method: string,
   ): Promise<EtcdStream<Request, Response>>;
   close(): void;
+}
+
+/** Every change of a user or role makes etcd refuse what was under way: set-up makes a few dozen. */
+const MAX_ASKS = 50;
+
+async function askUntilJudged<Response>(
+  client: EndpointClient,
+  call: UnaryCall,
+  signal: AbortSignal,
+): Promise<Response> {
+  for (let asks = 1; ; asks++) {
+    try {
+      return await client.unary<Response>(call, signal);
+    } catch (error) {
+      if (!wantsToBeAskedAgain(error) || asks === MAX_ASKS || signal.aborted) throw error;
+    }
+  }
 }
 
 /** What etcd3 keeps to itself: the way to a service's gRPC client, where calls can be cancelled. */

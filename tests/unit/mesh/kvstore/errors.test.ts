@@ -1,7 +1,11 @@
 // What etcd and gRPC say, in the project's words.
 import { describe, expect, test } from "@jest/globals";
 import { MeshError, type ErrorCode } from "../../../../mesh/core/errors.ts";
-import { meshErrorFromCancelReason, meshErrorFromGrpc } from "../../../../mesh/kvstore/errors.ts";
+import {
+  meshErrorFromCancelReason,
+  meshErrorFromGrpc,
+  wantsToBeAskedAgain,
+} from "../../../../mesh/kvstore/errors.ts";
 
 function grpcError(code: number, details: string): Error {
   return Object.assign(new Error(`${code} STATUS: ${details}`), { code, details });
@@ -18,6 +22,7 @@ describe("meshErrorFromGrpc()", () => {
     [8, "etcdserver: mvcc: database space exceeded", "resource_exhausted"],
     [3, "etcdserver: request is too large", "resource_exhausted"],
     [8, "Received message larger than max (5 vs 4)", "resource_exhausted"],
+    [3, "etcdserver: revision of auth store is old", "unavailable"],
     [14, "No connection established", "unavailable"],
     [13, "Received RST_STREAM with code 2", "unavailable"],
     [4, "Deadline exceeded", "deadline_exceeded"],
@@ -55,4 +60,13 @@ describe("meshErrorFromCancelReason()", () => {
     test(`takes "${reason}" for ${code}`, () => {
       expect(meshErrorFromCancelReason(reason, 'watch "a"').code).toBe(code);
     });
+});
+
+describe("wantsToBeAskedAgain()", () => {
+  test("is true for a request that met a change of users, and for nothing else", () => {
+    const old = grpcError(3, "etcdserver: revision of auth store is old");
+    expect(wantsToBeAskedAgain(meshErrorFromGrpc(old, "put"))).toBe(true);
+    expect(wantsToBeAskedAgain(meshErrorFromGrpc(grpcError(14, "gone"), "put"))).toBe(false);
+    expect(wantsToBeAskedAgain(old)).toBe(false);
+  });
 });
