@@ -76,6 +76,25 @@ describe("README.md", () => {
   });
 });
 
+describe("tests/README.md", () => {
+  test("names tests that exist", () => {
+    const tables = read("tests/README.md").split("## What proves what")[1] ?? "";
+    const places = names(tables, /`((?:unit|bpf|integration|e2e)\/[^`]+)`/g).flatMap(expandBraces);
+    expect(places.length).toBeGreaterThan(40);
+    const missing = places.filter((place) => {
+      const path = place.endsWith("/*") ? place.slice(0, -2) : `${place}.test.ts`;
+      return !existsSync(join(ROOT, "tests", path));
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+/** "a/{b,c}" is "a/b" and "a/c". */
+function expandBraces(text: string): string[] {
+  const [, before = "", choices, after = ""] = /^(.*)\{(.*)\}(.*)$/.exec(text) ?? [];
+  return choices?.split(",").map((choice) => before + choice + after) ?? [text];
+}
+
 describe("links between pages", () => {
   const pages = readRepository().filter(({ path }) => path.endsWith(".md"));
   for (const { path, text } of pages) {
