@@ -56,7 +56,13 @@ async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): 
     config,
     store,
     maps: datapath.maps,
-    createRouteOperations: (settlement) => createRouteOperations({ ip, device, settlement }),
+    createRouteOperations: (settlement) =>
+      createRouteOperations({
+        ip,
+        device,
+        settlement,
+        addressesReady: (inner) => nodeSetup.ready(inner),
+      }),
     clock: systemClock,
     random: systemRandom,
     log,

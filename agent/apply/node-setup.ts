@@ -24,6 +24,8 @@ export interface NodeSetupOptions {
 export interface NodeSetup {
   /** What was last applied; undefined before. */
   current(): CniNode | undefined;
+  /** Resolves once something has been applied, or when the signal aborts. */
+  ready(signal: AbortSignal): Promise<void>;
   /** Resolves when the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -34,6 +36,7 @@ const RETRY_MS = 1_000;
 
 export function createNodeSetup(options: NodeSetupOptions): NodeSetup {
   const { nodes, nodeName, devices, log } = options;
+  const first = Promise.withResolvers<void>();
   let current: CniNode | undefined;
 
   async function apply(node: MeshNode, signal: AbortSignal): Promise<void> {
@@ -42,11 +45,17 @@ export function createNodeSetup(options: NodeSetupOptions): NodeSetup {
     await devices.configure(wanted, signal);
     await writeNodeFile(options.stateDirectory, wanted);
     current = wanted;
+    first.resolve();
     log.info("Node is set up for pods", { podPrefixes: wanted.podPrefixes, mtu: wanted.mtu });
   }
 
   return {
     current: () => current,
+    async ready(signal) {
+      const aborted = Promise.withResolvers<void>();
+      signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+      if (!signal.aborted) await Promise.race([first.promise, aborted.promise]);
+    },
     async run(signal) {
       for await (const _ of nodes.changes(signal)) {
         let done = false;

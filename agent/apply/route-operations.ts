@@ -12,10 +12,12 @@ export interface RouteOperationsOptions {
   readonly ip: IpCommand;
   readonly device: string;
   readonly settlement: Settlement;
+  /** Waits for the node's router addresses: the kernel takes no route from an address it lacks. */
+  readonly addressesReady: (signal: AbortSignal) => Promise<void>;
 }
 
 export function createRouteOperations(options: RouteOperationsOptions): Operations<NodeRoute> {
-  const { ip, device, settlement } = options;
+  const { ip, device, settlement, addressesReady } = options;
 
   /** One process for all; when one of them fails, one each, to learn which and why. */
   async function runAll(
@@ -45,6 +47,9 @@ export function createRouteOperations(options: RouteOperationsOptions): Operatio
 
   return {
     async update(rows, signal) {
+      const needsAddress = ({ row }: { row: NodeRoute }): boolean =>
+        row.kind === "overlay" && row.source !== "";
+      if (rows.some(needsAddress)) await addressesReady(signal);
       const present = await readRoutes({ ip, device }, signal);
       const missing = rows.filter(({ key, row }) => {
         const found = present.get(key);

@@ -82,8 +82,14 @@ describe("createNodeSetup()", () => {
     nodes.put("east-1", NODE);
     await clock.settle();
     expect(setup.current()).toBeUndefined();
+    let ready = false;
+    const waiting = setup.ready(new AbortController().signal).then(() => (ready = true));
+    await clock.settle();
+    expect(ready).toBe(false);
     await clock.advance(1_000);
-    await eventually(() => setup.current() !== undefined);
+    await waiting;
+    expect(setup.current()).toBeDefined();
+    await setup.ready(AbortSignal.abort());
     await stop();
   });
 });

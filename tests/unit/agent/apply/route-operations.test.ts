@@ -43,8 +43,9 @@ function settled(all = true): Settlement {
   };
 }
 
-function operations(ip: ScriptedIp, settlement = settled()) {
-  return createRouteOperations({ ip, device: "tombolo_vxlan", settlement });
+function operations(ip: ScriptedIp, settlement = settled(), ready = Promise.resolve()) {
+  const addressesReady = (): Promise<void> => ready;
+  return createRouteOperations({ ip, device: "tombolo_vxlan", settlement, addressesReady });
 }
 
 const update = (row: NodeRoute) => ({ key: row.prefix, row, previous: undefined });
@@ -73,6 +74,20 @@ describe("createRouteOperations()", () => {
     expect(ip.lines[1]).toBe(
       "route replace 10.2.1.0/24 proto 84 dev tombolo_vxlan mtu 1400 src 10.1.1.1",
     );
+  });
+
+  test("update() waits for the node's address where a route names it", async () => {
+    const ip = kernel([], []);
+    const ready = Promise.withResolvers<void>();
+    const waiting = operations(ip, settled(), ready.promise);
+    await waiting.update([update(OWN), update({ ...OVERLAY, source: "" })], never);
+    expect(ip.lines.length).toBe(2);
+    const updating = waiting.update([update(OVERLAY)], never);
+    await Promise.resolve();
+    expect(ip.lines.length).toBe(2);
+    ready.resolve();
+    await updating;
+    expect(ip.lines.length).toBe(3);
   });
 
   test("update() names the rows that the kernel refuses, and applies the others", async () => {
