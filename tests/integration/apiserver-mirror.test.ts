@@ -133,6 +133,13 @@ describe("apiserver mirror", () => {
     expect(await cacheOf(east, "west")).toEqual(before);
   }, 180_000);
 
+  test("tells its agents which peers are configured, with their ids", async () => {
+    const contents = await east.contents();
+    const told = contents.get("tombolo/local/peers/v1/east/west") ?? "";
+    expect(JSON.parse(told)).toEqual({ name: "west", id: 2 });
+    expect(contents.has("cilium/synced/east/tombolo/local/peers/v1")).toBe(true);
+  });
+
   test("takes everything of a removed peer away, its config first", async () => {
     const deleted: string[] = [];
     const watching = new AbortController();
