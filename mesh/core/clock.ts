@@ -69,7 +69,7 @@ export async function withTimeout<T>(
   try {
     return await Promise.race([work(inner.signal), expiry]);
   } finally {
-    timer.abort();
+    timer.abort("the work has ended"); // Without a reason, every call would make an exception.
     options.signal.removeEventListener("abort", onAbort);
   }
 }
