@@ -41,6 +41,8 @@ export interface TestLab {
   readonly name: string;
   readonly home: string;
   readonly mesh: (words: readonly string[]) => Promise<MeshResult>;
+  /** With a file's contents on stdin, through a pipe as in a shell. */
+  readonly meshFed: (file: string, words: readonly string[]) => Promise<MeshResult>;
   /** With the lab's home, or another one. */
   readonly startMesh: (words: readonly string[], home?: string) => ChildProcess;
   readonly up: (more?: readonly string[]) => Promise<MeshResult>;
@@ -53,19 +55,21 @@ export interface TestLab {
 export function createTestLab(kind: string): TestLab {
   const name = `e2e${kind}${process.pid}`;
   const home = mkdtempSync(join(tmpdir(), "tombolo-e2e-"));
-  const startMesh = (words: readonly string[], where = home): ChildProcess => {
-    const [program = process.execPath, ...args] = nodeArgv(MESH, words);
-    return spawn(program, args, {
+  const start = ([program = "", ...args]: readonly string[], where: string): ChildProcess =>
+    spawn(program, args, {
       env: { ...process.env, NODE_OPTIONS: "", TOMBOLO_HOME: where },
       stdio: ["ignore", "pipe", "pipe"],
     });
-  };
+  const startMesh = (words: readonly string[], where = home): ChildProcess =>
+    start(nodeArgv(MESH, words), where);
   const mesh = (words: readonly string[]): Promise<MeshResult> => collect(startMesh(words));
   const down = (): Promise<MeshResult> => mesh(["lab", "down", "--name", name]);
   return {
     name,
     home,
     mesh,
+    meshFed: (file, words) =>
+      collect(start(["sh", "-c", 'cat "$0" | "$@"', file, ...nodeArgv(MESH, words)], home)),
     startMesh,
     down,
     up: (more = []) => mesh(["lab", "up", "--name", name, ...more]),

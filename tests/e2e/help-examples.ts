@@ -1,0 +1,38 @@
+// The examples at the end of every command's help, made fit to be run on a test's lab.
+import { findCluster, findNode, type LabPlan } from "../../deploy/lab/plan.ts";
+
+/** Makes or removes a lab, or needs a token that nobody has yet. */
+const UNFIT = /^mesh (lab (up|down)|join)\b/;
+
+export interface Example {
+  readonly line: string;
+  readonly json: boolean;
+}
+
+/** A command that can answer in JSON has an example that does, its own or one made here. */
+export function examplesOf(usage: string): Example[] {
+  const [, examples = ""] = usage.split(/^Examples?:$/m);
+  const found = examples
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !UNFIT.test(line))
+    .map((line) => ({ line, json: line.includes("--output json") }));
+  const [first] = found;
+  if (first === undefined || !usage.includes("--output") || found.some(({ json }) => json)) {
+    return found;
+  }
+  return [...found, { line: `${first.line} --output json`, json: true }];
+}
+
+/** The words behind "mesh", for a lab of another name and home, with one node a cluster. */
+export function wordsForLab(line: string, plan: LabPlan): string[] {
+  const node = findNode(findCluster(plan, "east"), "node1");
+  const words = line
+    .replace("/sys/fs/bpf/tombolo", node.bpfRoot)
+    .replace("/run/tombolo/agent.sock", node.socket)
+    .replace("node2", "node1")
+    .split(" ")
+    .slice(1);
+  if (words[0] !== "lab") return words;
+  return words.toSpliced(words[1] === "pod" ? 3 : 2, 0, "--name", plan.name);
+}
