@@ -1,8 +1,7 @@
 // What the commands that ask a node's agent share: which node, and the conversation with its
 // agent through its unix socket.
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { createAgentClient, type AgentClient } from "../api/agent-client.ts";
+import { findLocalNode } from "../contexts/local-nodes.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -29,7 +28,10 @@ export async function askAgent<T>(
   if (target.node !== undefined && target.socket !== undefined) {
     throw new MeshError("invalid_argument", "Cannot use --node and --socket together");
   }
-  const socket = target.socket ?? (await findSocket(context.home, target.node));
+  const { home } = context;
+  const socket =
+    target.socket ??
+    (await findLocalNode("socket", { home, node: target.node, instead: "--socket PATH" }));
   const client = createAgentClient({ socket, clock: context.clock });
   try {
     return await ask(client, context.signal);
@@ -43,37 +45,5 @@ export async function askAgent<T>(
     });
   } finally {
     client.close();
-  }
-}
-
-async function findSocket(home: string, node: string | undefined): Promise<string> {
-  const directory = join(home, "nodes");
-  const names = await listNodes(directory);
-  const name = node ?? (names.length === 1 ? names[0] : undefined);
-  if (name === undefined || !names.includes(name)) {
-    const known = names.length === 0 ? "none is known here" : `there are: ${names.join(", ")}`;
-    const what = node === undefined ? "a node" : `node "${node}"`;
-    throw new MeshError(
-      node === undefined ? "invalid_argument" : "not_found",
-      `Cannot find ${what}: ${known}`,
-      { hint: "name one with --node, or give --socket" },
-    );
-  }
-  const path = join(directory, `${name}.json`);
-  const { socket } = JSON.parse(await readFile(path, "utf8")) as { socket?: unknown };
-  if (typeof socket === "string") return socket;
-  throw new MeshError("data_loss", `Cannot read "${path}": it names no socket`);
-}
-
-async function listNodes(directory: string): Promise<string[]> {
-  try {
-    const files = await readdir(directory);
-    return files
-      .filter((file) => file.endsWith(".json"))
-      .map((file) => file.slice(0, -".json".length))
-      .sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
   }
 }

@@ -1,9 +1,7 @@
 // What the `mesh bpf` commands share: which node's maps to open, and how addresses and names in
 // them read. libbpf is loaded only when a command runs, so that `mesh` works where there is none.
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { DatapathMaps } from "../../bpf/datapath.ts";
-import { MeshError } from "../core/errors.ts";
+import { findLocalNode } from "../contexts/local-nodes.ts";
 import { parseOutputFormat, type OutputFormat } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
@@ -18,8 +16,6 @@ const FLAGS = {
   "bpf-root": { type: "string" },
   output: { type: "string" },
 } as const;
-
-const NODE_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 
 export interface BpfRequest {
   readonly bpfRoot: string;
@@ -36,7 +32,9 @@ export async function parseBpfRequest(
   if (values.node !== undefined && values["bpf-root"] !== undefined)
     throw usageError("Cannot use --node with --bpf-root: each names the node", usage);
   const format = parseOutputFormat(values.output);
-  const bpfRoot = values["bpf-root"] ?? (await findBpfRoot(home, values.node));
+  const bpfRoot =
+    values["bpf-root"] ??
+    (await findLocalNode("bpfRoot", { home, node: values.node, instead: "--bpf-root PATH" }));
   return { bpfRoot, format };
 }
 
@@ -76,36 +74,4 @@ export function formatHostPort(address: string, port: number): string {
 export function nameOfNumber(numbers: Readonly<Record<string, number>>, number: number): string {
   const found = Object.entries(numbers).find(([, value]) => value === number);
   return found?.[0] ?? String(number);
-}
-
-/** Nodes announce themselves as HOME/nodes/NAME.json. */
-async function findBpfRoot(home: string, node: string | undefined): Promise<string> {
-  const directory = join(home, "nodes");
-  const names = await listNodes(directory);
-  const name = node ?? (names.length === 1 ? names[0] : undefined);
-  if (name === undefined || !NODE_NAME.test(name) || !names.includes(name))
-    throw new MeshError(
-      node === undefined ? "invalid_argument" : "not_found",
-      node === undefined
-        ? "Cannot choose a node: want --node NAME or --bpf-root PATH"
-        : `Cannot find node "${node}": it is none of this machine's`,
-      { hint: names.length === 0 ? "`mesh lab up` makes some" : `nodes: ${names.join(", ")}` },
-    );
-  const path = join(directory, `${name}.json`);
-  const { bpfRoot } = JSON.parse(await readFile(path, "utf8")) as { bpfRoot?: unknown };
-  if (typeof bpfRoot === "string") return bpfRoot;
-  throw new MeshError("data_loss", `Cannot read "${path}": it names no bpfRoot`);
-}
-
-async function listNodes(directory: string): Promise<string[]> {
-  try {
-    const files = await readdir(directory);
-    return files
-      .filter((file) => file.endsWith(".json"))
-      .map((file) => file.slice(0, -".json".length))
-      .sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

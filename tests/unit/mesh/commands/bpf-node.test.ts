@@ -43,7 +43,7 @@ describe("parseBpfRequest()", () => {
     await expect(parse()).rejects.toThrow("Cannot choose a node: want --node NAME");
     addNode("east-1", { bpfRoot: "/run/east-1" });
     addNode("east-2", {});
-    await expect(parse()).rejects.toMatchObject({ hint: "nodes: east-1, east-2" });
+    await expect(parse()).rejects.toMatchObject({ hint: "there are: east-1, east-2" });
     for (const [args, sentence] of [
       [["--node", "../x"], 'Cannot find node "../x"'],
       [["--node", "west-1"], 'Cannot find node "west-1"'],
