@@ -128,7 +128,6 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
     const broken = parsed.problems.some(({ severity }) => severity === "error");
     const first = !known.has(file);
     const retryAtMs = again ? clock.monotonicMs() + RETRY_MS : undefined;
-    known.set(file, { fingerprint, problems: parsed.problems, retryAtMs });
     if (!broken && text !== undefined) {
       merge.setFile(file, parsed.objects);
       await lastGood.write(file, text);
@@ -138,13 +137,22 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
         merge.setFile(file, (await parse({ file, text: good }, signal)).objects);
       }
     }
+    // Last: a file whose last good text could not be kept is loaded again.
+    known.set(file, { fingerprint, problems: parsed.problems, retryAtMs });
     for (const found of parsed.problems) report(found);
   }
 
   async function removeFile(file: string): Promise<void> {
-    known.delete(file);
     merge.setFile(file, []);
     await lastGood.remove(file);
+    known.delete(file);
+  }
+
+  /** The disk or this process is short of something; what is in force stays, and it is tried again. */
+  function scanFailed(error: unknown): false {
+    if (!isSystemError(error)) throw error;
+    directoryFailed(`Cannot follow manifests directory "${directory}": ${error.message}`);
+    return false; // The next event or rescan tries again; sooner would only fill the log.
   }
 
   function directoryFailed(message: string): void {
@@ -164,7 +172,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
       const watching = watchDirectory({ directory, bell, clock }, signal);
       try {
         while (!signal.aborted) {
-          const restless = await scan(signal);
+          const restless = await scan(signal).catch(scanFailed);
           // Without a pause a stream of events would keep the disk busy with stat calls.
           await clock.sleep(SETTLE_MS, signal);
           if (!restless) await bell.wait(RESCAN_MS, { clock, signal });
@@ -182,6 +190,10 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
       ],
     }),
   };
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return typeof error === "object" && error !== null && "syscall" in error;
 }
 
 const NOWHERE = { line: 0, column: 0, object: "" };

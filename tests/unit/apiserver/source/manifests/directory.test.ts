@@ -65,6 +65,17 @@ function launch(clock = systemClock): void {
 }
 
 describe("createManifestSource()", () => {
+  test("run() goes on when last good texts cannot be kept", async () => {
+    await writeFile(file("last-good"), "a file where the directory should be");
+    await writeFile(file("a.yaml"), namespace("a"));
+    launch(fastClock);
+    await eventually(() => manifests.status().problems.length === 1);
+    expect(manifests.status().problems[0]?.message).toContain("Cannot follow manifests directory");
+    await rm(file("last-good"));
+    await eventually(() => source.Namespace.synced && manifests.status().problems.length === 0);
+    expect(names()).toEqual(["a"]);
+  });
+
   test("run() reads what is there, and only manifests, before it is synced", async () => {
     await writeFile(file("a.yaml"), namespace("a"));
     await writeFile(
