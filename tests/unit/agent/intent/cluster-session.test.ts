@@ -38,6 +38,7 @@ describe("createOwnSession()", () => {
       intent.nodes,
       intent.endpoints,
       intent.services,
+      intent.configuredPeers,
     ]);
   });
 });
