@@ -1,7 +1,7 @@
 // The apiserver as a whole: makes its parts, joins them, and runs them as one. It decides nothing
 // else; main.ts gives it a process.
 //
-//   manifests ─► source ─► planner ─► cilium/state   (export/)      peers read it
+//   origin ───► source ─► planner ─► cilium/state   (export/)      peers read it
 //                  │                                                agents read it
 //                  └► own claims ─► peers' records ─► cilium/cache  (mirror/)
 import { mkdir } from "node:fs/promises";
@@ -32,9 +32,8 @@ import { createClusterIds } from "./mirror/cluster-ids.ts";
 import { createConfiguredPeers } from "./mirror/configured-peers.ts";
 import { createMirrors } from "./mirror/mirrors.ts";
 import { createOwnClaims } from "./mirror/own-claims.ts";
-import { createManifestSource } from "./source/manifests/directory.ts";
-import { createLastGood } from "./source/manifests/last-good.ts";
 import { createSource } from "./source/objects.ts";
+import { createOrigin } from "./source/origin.ts";
 
 export interface ApiserverOptions {
   readonly config: ApiserverConfig;
@@ -150,12 +149,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   const seams = { clock, random, log };
 
   const source = createSource();
-  const manifests = createManifestSource({
-    ...seams,
-    directory: paths.manifests,
-    source,
-    lastGood: createLastGood(join(paths.run, "last-good")),
-  });
+  const origin = createOrigin(config, { ...seams, source });
   const allocator = createIdentityAllocator({
     range: identityRange(cluster.id, cluster.maxConnectedClusters),
     nowMs: clock.nowMs,
@@ -225,7 +219,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   return {
     tasks: [
       { name: "etcd users", run: afterEtcd((signal) => users.run(signal)) },
-      { name: "manifests", run: (signal) => manifests.run(signal) },
+      { name: "source", run: (signal) => origin.run(signal) },
       { name: "export", run: afterEtcd(exportState) },
       { name: "own claims", run: (signal) => ownClaims.run(signal) },
       { name: "mirror", run: afterEtcd((signal) => mirrors.run(signal)) },
@@ -241,7 +235,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
           writable: users.applied(),
           usersProblem: users.problem(),
         }),
-        manifests: { directory: paths.manifests, status: () => manifests.status() },
+        origin,
         source,
         identities: allocator,
         exporter,

@@ -10,6 +10,7 @@ export interface ApiserverConfig {
   /** The cluster directory (mesh/contexts/cluster-directory.ts). */
   readonly directory: string;
   readonly etcd: EtcdConfig;
+  readonly source: SourceConfig;
   /** `ADDRESS:PORT` of health and metrics; plain HTTP without secrets, so loopback by rule. */
   readonly healthListen: string;
   /** `ADDRESS:PORT` of the join API. */
@@ -27,13 +28,27 @@ export type EtcdConfig =
     }
   | { readonly mode: "external"; readonly endpoints: readonly string[] };
 
+export type SourceConfig =
+  | { readonly kind: "manifests" }
+  | {
+      readonly kind: "kubernetes";
+      /** An absolute path, or "in-cluster" for the service account of the pod. */
+      readonly kubeconfig: string;
+      /** The file's current context if left out. */
+      readonly context?: string;
+    };
+
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 /** Beside Cilium's own health ports on a machine that runs both only one can have it. */
 const DEFAULT_HEALTH_LISTEN = "127.0.0.1:9880";
-const FIELDS = ["directory", "etcd", "healthListen", "joinListen", "logLevel"];
+const FIELDS = ["directory", "etcd", "source", "healthListen", "joinListen", "logLevel"];
 const ETCD_FIELDS = {
   embedded: ["mode", "listen", "keepRunning"],
   external: ["mode", "endpoints"],
+} as const;
+const SOURCE_FIELDS = {
+  manifests: ["kind"],
+  kubernetes: ["kind", "kubeconfig", "context"],
 } as const;
 
 /** Throws `not_found` or `invalid_argument` naming the file and the field. */
@@ -70,6 +85,7 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
   return {
     directory,
     etcd: parseEtcd(value["etcd"], wrong),
+    source: parseSource(value["source"] ?? { kind: "manifests" }, wrong),
     healthListen,
     joinListen,
     logLevel: level,
@@ -97,6 +113,26 @@ function parseEtcd(value: unknown, wrong: Wrong): EtcdConfig {
     return { mode, endpoints: endpoints as string[] };
   }
   throw wrong("etcd.mode", '"embedded" or "external"');
+}
+
+function parseSource(value: unknown, wrong: Wrong): SourceConfig {
+  if (!isObject(value)) throw wrong("source", 'an object with "kind"');
+  const { kind, kubeconfig, context } = value;
+  if (kind === "manifests") {
+    onlyKnown(value, { known: SOURCE_FIELDS.manifests, wrong, inside: "source." });
+    return { kind };
+  }
+  if (kind !== "kubernetes") throw wrong("source.kind", '"manifests" or "kubernetes"');
+  onlyKnown(value, { known: SOURCE_FIELDS.kubernetes, wrong, inside: "source." });
+  const inCluster = kubeconfig === "in-cluster";
+  if (typeof kubeconfig !== "string" || (!inCluster && !isAbsolute(kubeconfig))) {
+    throw wrong("source.kubeconfig", 'an absolute path or "in-cluster"');
+  }
+  if (context === undefined) return { kind, kubeconfig };
+  if (typeof context !== "string" || context === "" || inCluster) {
+    throw wrong("source.context", "the name of a context of the kubeconfig file");
+  }
+  return { kind, kubeconfig, context };
 }
 
 /** A misspelt field would otherwise be a default that nobody asked for. */

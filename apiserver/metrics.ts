@@ -41,7 +41,7 @@ const METRICS: readonly Metric[] = [
   },
   {
     name: "source_problems",
-    help: "Problems in the manifests, by severity",
+    help: "Problems in the manifests or the objects of Kubernetes, by severity",
     labels: ["severity"],
     samples: ({ source }) =>
       (["error", "warning"] as const).map((severity) => ({

@@ -163,6 +163,11 @@ function findMissingNeeds(): Map<Need, string> {
   if (!isInPath("qemu-system-x86_64")) missingNeeds.set("qemu", "needs qemu-system-x86_64 in PATH");
   if (!readdirSync("/boot").some((file) => /^vmlinuz-6\.1\.0-\d+-amd64$/.test(file)))
     missingNeeds.set("kernel-6.1", "needs Debian 12's kernel in /boot (linux-image-amd64)");
+  if (!hasKubernetes())
+    missingNeeds.set(
+      "kubernetes",
+      "needs KUBEBUILDER_ASSETS, a folder with kube-apiserver (setup-envtest makes one, or build it from Kubernetes' source)",
+    );
   if (!/ cgroup2 /.test(readFileSync("/proc/mounts", "utf8")))
     missingNeeds.set("cgroup2", "needs a mounted cgroup2 hierarchy");
   return missingNeeds;
@@ -173,6 +178,12 @@ function hasCapabilities(): boolean {
   const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
   const effective = BigInt(`0x${hex ?? "0"}`);
   return [12n, 21n, 39n].every((bit) => ((effective >> bit) & 1n) === 1n);
+}
+
+/** The variable that Kubernetes projects share for a folder with its binaries. */
+function hasKubernetes(): boolean {
+  const assets = process.env["KUBEBUILDER_ASSETS"] ?? "";
+  return assets !== "" && existsSync(join(assets, "kube-apiserver"));
 }
 
 function isInPath(tool: string): boolean {

@@ -1,11 +1,12 @@
 // The tiers of tests, what each needs from the machine, and how their results add up. Pure:
 // tests/run.ts looks at the machine, runs Jest and prints.
 
-export const TIERS = ["unit", "contract", "bpf", "integration", "e2e", "vm"] as const;
+export const TIERS = ["unit", "contract", "bpf", "integration", "kubernetes", "e2e", "vm"] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** What a tier may need; each with the sentence that says why it cannot run. */
-export type Need = "root" | "etcd" | "clang" | "bpftool" | "ip" | "cgroup2" | "qemu" | "kernel-6.1";
+export type Need =
+  "root" | "etcd" | "clang" | "bpftool" | "ip" | "cgroup2" | "qemu" | "kernel-6.1" | "kubernetes";
 
 /** What is missing on this machine, with the reason in words. */
 export type MissingNeeds = ReadonlyMap<Need, string>;
@@ -15,13 +16,20 @@ const NEEDS: Record<Tier, readonly Need[]> = {
   contract: ["root", "etcd", "clang"],
   bpf: ["root", "clang", "bpftool", "cgroup2"],
   integration: ["root", "etcd", "clang", "ip", "cgroup2"],
+  kubernetes: ["etcd", "kubernetes"],
   e2e: ["root", "etcd", "clang", "ip", "cgroup2"],
   vm: ["root", "clang", "bpftool", "qemu", "kernel-6.1"],
 };
 
 /** Tiers that touch the kernel or start daemons: one file at a time, so that figures and names do
  * not meet on a small machine. */
-export const SERIAL_TIERS: ReadonlySet<Tier> = new Set(["bpf", "integration", "e2e", "vm"]);
+export const SERIAL_TIERS: ReadonlySet<Tier> = new Set([
+  "bpf",
+  "integration",
+  "kubernetes",
+  "e2e",
+  "vm",
+]);
 
 /** Why the tier cannot run on a machine where these are missing; empty if it can. */
 export function skipReasons(tier: Tier, missing: MissingNeeds): string[] {

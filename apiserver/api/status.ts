@@ -4,15 +4,15 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { ExporterStatus } from "../export/exporter.ts";
 import type { IdentityAllocator } from "../identity/allocator.ts";
 import type { PeerStatus } from "../mirror/peer-status.ts";
-import { SOURCE_KINDS, type Source } from "../source/objects.ts";
-import type { ManifestSourceStatus } from "../source/manifests/directory.ts";
+import { SOURCE_KINDS, type Source, type SourceStatus } from "../source/objects.ts";
 
 /** The parts that are asked; each answers from memory. */
 export interface StatusParts {
   readonly version: string;
   readonly cluster: ClusterIdentity;
   readonly etcd: () => EtcdStatus;
-  readonly manifests: { readonly directory: string; status(): ManifestSourceStatus };
+  /** Where the cluster's state comes from: the manifests' directory or the API server's address. */
+  readonly origin: { readonly name: string; place(): string; status(): SourceStatus };
   readonly source: Source;
   readonly identities: IdentityAllocator;
   readonly exporter: { status(): ExporterStatus };
@@ -42,7 +42,7 @@ export interface ApiserverStatus {
     readonly synced: boolean;
     readonly files: number;
     readonly objects: Readonly<Record<string, number>>;
-    readonly problems: ManifestSourceStatus["problems"];
+    readonly problems: SourceStatus["problems"];
   };
   readonly identities: { inUse: number; retired: number; capacity: number };
   readonly exports: readonly ExportStatus[];
@@ -67,7 +67,7 @@ const SHOWN_PROBLEMS = 100;
 
 export function gatherStatus(parts: StatusParts): ApiserverStatus {
   const { writable, usersProblem, ...etcd } = parts.etcd();
-  const { files, problems } = parts.manifests.status();
+  const { files, problems } = parts.origin.status();
   const exporter = parts.exporter.status();
   const exports = [...exporter.kinds].map(([kind, writer]) => ({
     kind,
@@ -80,13 +80,14 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
     failedTotal: writer.failed.size,
   }));
   const synced = SOURCE_KINDS.every((kind) => parts.source[kind].synced);
-  const reasons = unreadyReasons({ etcd, writable, synced, exports });
+  const unread = synced ? "" : parts.origin.name;
+  const reasons = unreadyReasons({ etcd, writable, unread, exports });
   return {
     version: parts.version,
     cluster: parts.cluster,
     etcd,
     source: {
-      directory: parts.manifests.directory,
+      directory: parts.origin.place(),
       synced,
       files,
       objects: Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, parts.source[kind].size])),
@@ -112,15 +113,16 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
 function unreadyReasons(state: {
   etcd: Omit<EtcdStatus, "writable" | "usersProblem">;
   writable: boolean;
-  synced: boolean;
+  /** What has not been read, or empty. */
+  unread: string;
   exports: readonly ExportStatus[];
 }): string[] {
-  const { etcd, writable, synced, exports } = state;
+  const { etcd, writable, unread, exports } = state;
   const reasons: string[] = [];
   const running = ["running", "adopted", "external"].includes(etcd.state);
   if (!running) reasons.push(`etcd is ${etcd.state}${etcd.lastError && `: ${etcd.lastError}`}`);
   else if (!writable) reasons.push("etcd does not answer yet");
-  if (!synced) reasons.push("the manifests have not been read");
+  if (unread !== "") reasons.push(`${unread} have not been read`);
   const waiting = exports.filter((item) => !item.synced).map(({ kind }) => kind);
   if (waiting.length > 0) reasons.push(`not yet written whole: ${waiting.join(", ")}`);
   return reasons;

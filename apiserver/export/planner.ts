@@ -3,7 +3,7 @@
 // select it. Planning begins when the whole source has been seen, because a pod planned before
 // its namespace would get the identity of another label set.
 //
-//   Node ──────► nodes          Namespace ─► its pods ─► identities, ip
+//   Node ──────► nodes          Namespace ─► its pods and services ─► identities, ip, exported
 //   Pod ───────► ip, services that select it (before and after)
 //   Service, EndpointSlice ───► the service: local, and exported if global and shared
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -95,6 +95,7 @@ class Planning {
   readonly #selectorIndex = new SelectorIndex();
   readonly #podsByNamespace = new Grouping();
   readonly #podsByNode = new Grouping();
+  readonly #servicesByNamespace = new Grouping();
   readonly #slicesByService = new Grouping();
   readonly #stalePods = new Set<string>();
   readonly #staleServices = new Set<string>();
@@ -122,6 +123,7 @@ class Planning {
 
   namespaceChanged(name: string): void {
     for (const key of this.#podsByNamespace.get(name)) this.#stalePods.add(key);
+    for (const key of this.#servicesByNamespace.get(name)) this.#staleServices.add(key);
   }
 
   nodeChanged(name: string): void {
@@ -160,12 +162,16 @@ class Planning {
   serviceChanged(key: string): void {
     const before = this.#services.get(key);
     const after = this.#options.source.Service.get(key);
-    if (before !== undefined) this.#selectorIndex.remove(key, before);
+    if (before !== undefined) {
+      this.#selectorIndex.remove(key, before);
+      this.#servicesByNamespace.remove(before.namespace, key);
+    }
     if (after === undefined) {
       this.#services.delete(key);
     } else {
       this.#services.set(key, after);
       this.#selectorIndex.add(key, after);
+      this.#servicesByNamespace.add(after.namespace, key);
     }
     this.#staleServices.add(key);
   }
@@ -231,7 +237,7 @@ class Planning {
   #planPod(key: string): void {
     const { cluster, source, identities, desired } = this.#options;
     const pod = this.#pods.get(key);
-    if (pod === undefined || !hasOwnAddresses(pod)) {
+    if (pod === undefined || !hasOwnAddresses(pod) || !this.#isGlobal(pod.namespace)) {
       identities.release(key);
       this.#endpoints.set(key, new Map());
       return;
@@ -266,8 +272,14 @@ class Planning {
     const record = clusterServiceFromObject(service, { cluster, backends });
     const local = { service: record, settings: service.settings };
     desired["local-services"].table.put(localKey, encodeLocalService(local));
-    if (isExported(service)) desired.services.table.put(exportedKey, encodeService(record));
+    const exported = isExported(service) && this.#isGlobal(service.namespace);
+    if (exported) desired.services.table.put(exportedKey, encodeService(record));
     else desired.services.table.delete(exportedKey);
+  }
+
+  /** A namespace that is not known, as in manifests without one, keeps nothing to itself. */
+  #isGlobal(namespace: string): boolean {
+    return this.#options.source.Namespace.get(namespace)?.global ?? true;
   }
 
   #backendsOf(key: string, service: ServiceObject): AddressPorts {

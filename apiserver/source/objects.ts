@@ -1,5 +1,6 @@
 // The Kubernetes objects that the apiserver reads, reduced to what it needs, and the tables that
-// a source fills with them. A source (manifests today) writes; identity, export and mirror read.
+// a source fills with them. A source (manifests/, kubernetes/) writes; identity, export and mirror
+// read.
 import { isDeepStrictEqual } from "node:util";
 import type { NodeAddress } from "../../mesh/core/node.ts";
 import type { Protocol, ServiceSettings } from "../../mesh/core/service.ts";
@@ -9,6 +10,8 @@ export interface NamespaceObject {
   readonly kind: "Namespace";
   readonly name: string;
   readonly labels: ReadonlyMap<string, string>;
+  /** Whether anything of it may leave the cluster. */
+  readonly global: boolean;
 }
 
 export interface NodeObject {
@@ -128,10 +131,33 @@ export function createSource(): WritableSource {
   };
 }
 
+/** Puts an object into the table of its kind. */
+export function putObject(source: WritableSource, object: SourceObject): void {
+  const key = objectKey(object);
+  switch (object.kind) {
+    case "Namespace":
+      source.Namespace.put(key, object);
+      return;
+    case "Node":
+      source.Node.put(key, object);
+      return;
+    case "Pod":
+      source.Pod.put(key, object);
+      return;
+    case "Service":
+      source.Service.put(key, object);
+      return;
+    case "EndpointSlice":
+      source.EndpointSlice.put(key, object);
+      return;
+  }
+}
+
 /** Something in a source that is not as its author meant it. */
 export interface SourceProblem {
   /** "error": the last good state stays in force. "warning": a documented default is used. */
   readonly severity: "error" | "warning";
+  /** Empty for objects that stand in none. */
   readonly file: string;
   /** Counted from 1; 0 where no line is to blame. */
   readonly line: number;
@@ -139,4 +165,11 @@ export interface SourceProblem {
   readonly message: string;
   /** "Service shop/cart", or empty where the object is not known. */
   readonly object: string;
+}
+
+/** What a source says of itself. */
+export interface SourceStatus {
+  /** 0 for a source that has none. */
+  readonly files: number;
+  readonly problems: readonly SourceProblem[];
 }

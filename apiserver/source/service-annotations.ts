@@ -1,5 +1,5 @@
-// Service annotations → settings. Pure. An invalid value never takes a service away: it gives
-// the documented default and a warning that says what would be right.
+// Annotations of Services and Namespaces → settings. Pure. An invalid value never takes anything
+// away: it gives the documented default and a warning that says what would be right.
 import { parseClusterName } from "../../mesh/core/cluster.ts";
 import { MeshError, messageFromError } from "../../mesh/core/errors.ts";
 import {
@@ -39,7 +39,46 @@ export function parseServiceAnnotations(
   annotations: ReadonlyMap<string, string>,
 ): ParsedAnnotations {
   const warnings: AnnotationWarning[] = [];
-  const read = <T>(names: readonly string[], parse: (text: string) => T, fallback: T): T => {
+  const read = createReader(annotations, warnings);
+  const defaults = DEFAULT_SERVICE_SETTINGS;
+  const global = read(SERVICE_ANNOTATIONS.global, parseBoolean, defaults.global);
+  const settings: ServiceSettings = {
+    ...defaults,
+    global,
+    shared: read(SERVICE_ANNOTATIONS.shared, parseBoolean, defaults.shared),
+    affinity: read<ServiceAffinity>(SERVICE_ANNOTATIONS.affinity, parseAffinity, defaults.affinity),
+    failoverOrder: read<string[][]>(SERVICE_ANNOTATIONS.failoverOrder, parseFailoverOrder, []),
+    weights: read(SERVICE_ANNOTATIONS.weights, parseWeights, new Map<string, number>()),
+    minHealthy: read<MinHealthy | undefined>(
+      SERVICE_ANNOTATIONS.minHealthy,
+      parseMinHealthy,
+      undefined,
+    ),
+  };
+  if (!global) warnings.push(...idleAnnotations(annotations));
+  return { settings, warnings };
+}
+
+/** On a Namespace: whether what is in it may leave the cluster (reference §3.7). */
+const NAMESPACE_GLOBAL = "clustermesh.cilium.io/global";
+
+export function parseNamespaceAnnotations(annotations: ReadonlyMap<string, string>): {
+  readonly global: boolean;
+  readonly warnings: readonly AnnotationWarning[];
+} {
+  const warnings: AnnotationWarning[] = [];
+  const read = createReader(annotations, warnings);
+  return { global: read([NAMESPACE_GLOBAL], parseBoolean, true), warnings };
+}
+
+type Read = <T>(names: readonly string[], parse: (text: string) => T, fallback: T) => T;
+
+/** Reads the first annotation of those names that is there; a wrong one gives a warning. */
+function createReader(
+  annotations: ReadonlyMap<string, string>,
+  warnings: AnnotationWarning[],
+): Read {
+  return (names, parse, fallback) => {
     const annotation = names.find((name) => annotations.has(name));
     if (annotation === undefined) return fallback;
     const text = annotations.get(annotation) ?? "";
@@ -52,19 +91,6 @@ export function parseServiceAnnotations(
       return fallback;
     }
   };
-  const defaults = DEFAULT_SERVICE_SETTINGS;
-  const global = read(SERVICE_ANNOTATIONS.global, parseBoolean, defaults.global);
-  const settings: ServiceSettings = {
-    ...defaults,
-    global,
-    shared: read(SERVICE_ANNOTATIONS.shared, parseBoolean, defaults.shared),
-    affinity: read(SERVICE_ANNOTATIONS.affinity, parseAffinity, defaults.affinity),
-    failoverOrder: read(SERVICE_ANNOTATIONS.failoverOrder, parseFailoverOrder, []),
-    weights: read(SERVICE_ANNOTATIONS.weights, parseWeights, new Map<string, number>()),
-    minHealthy: read(SERVICE_ANNOTATIONS.minHealthy, parseMinHealthy, undefined),
-  };
-  if (!global) warnings.push(...idleAnnotations(annotations));
-  return { settings, warnings };
 }
 
 /** What has no effect on a service that is not global, and was surely meant to have one. */

@@ -58,6 +58,8 @@ export interface TestApiserver {
 export async function createTestApiserver(options: {
   name: string;
   id: number;
+  /** The field of the configuration; the manifests if left out. */
+  source?: object;
 }): Promise<TestApiserver> {
   const { name, id } = options;
   const directory = await mkdtemp(join(tmpdir(), `tombolo-as-${name}-`));
@@ -76,6 +78,7 @@ export async function createTestApiserver(options: {
     JSON.stringify({
       directory,
       etcd: { mode: "embedded", listen: etcdEndpoint },
+      source: options.source,
       healthListen: `127.0.0.1:${healthPort}`,
       joinListen: joinEndpoint,
     }),

@@ -18,8 +18,18 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["apiserver/export/exporter.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/main.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/mirror/kinds.ts", "tests/integration/apiserver-mirror.test.ts"],
+  ["apiserver/source/fields.ts", "tests/unit/apiserver/source/manifests/parse-file.test.ts"],
   [
-    "apiserver/source/manifests/fields.ts",
+    "apiserver/source/kubernetes/api-calls.ts",
+    "tests/unit/apiserver/source/kubernetes/watch-loop.test.ts",
+  ],
+  [
+    "apiserver/source/kubernetes/json-tree.ts",
+    "tests/unit/apiserver/source/kubernetes/kubernetes-source.test.ts",
+  ],
+  ["apiserver/source/kubernetes/transport.ts", "tests/kubernetes/kubernetes-source.test.ts"],
+  [
+    "apiserver/source/manifests/yaml-tree.ts",
     "tests/unit/apiserver/source/manifests/parse-file.test.ts",
   ],
   [
@@ -27,6 +37,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
     "tests/unit/apiserver/source/manifests/parse-thread.test.ts",
   ],
   ["apiserver/source/objects.ts", "tests/unit/apiserver/export/planner.test.ts"],
+  ["apiserver/source/origin.ts", "tests/kubernetes/apiserver.test.ts"],
   ["bpf/counts.ts", "tests/bpf/commands.test.ts"],
   ["bpf/datapath.ts", "tests/bpf/adoption.test.ts"],
   ["bpf/gen.ts", "tests/bpf/gen.test.ts"],

@@ -16,7 +16,12 @@ import type { Clock } from "../../../mesh/core/clock.ts";
 import { isMeshError, messageFromError } from "../../../mesh/core/errors.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { createBell, watchDirectory } from "../../directory-watch.ts";
-import { SOURCE_KINDS, type SourceProblem, type WritableSource } from "../objects.ts";
+import {
+  SOURCE_KINDS,
+  type SourceProblem,
+  type SourceStatus,
+  type WritableSource,
+} from "../objects.ts";
 import type { LastGood } from "./last-good.ts";
 import { createManifestMerge } from "./merge.ts";
 import type { ParsedFile } from "./parse-file.ts";
@@ -30,14 +35,9 @@ export interface ManifestSourceOptions {
   readonly log: Logger;
 }
 
-export interface ManifestSourceStatus {
-  readonly files: number;
-  readonly problems: readonly SourceProblem[];
-}
-
 export interface ManifestSource {
   run(signal: AbortSignal): Promise<void>;
-  status(): ManifestSourceStatus;
+  status(): SourceStatus;
 }
 
 /** How long a file must look the same before it is believed: longer than an editor takes to save. */

@@ -2,6 +2,7 @@
 // The first file by name wins and the others are reported; when it lets go, the next takes over.
 import {
   objectKey,
+  putObject,
   type SourceObject,
   type SourceProblem,
   type WritableSource,
@@ -76,25 +77,4 @@ function firstFile(
     if (first === undefined || file < first.file) first = { file, placed };
   }
   return first;
-}
-
-function putObject(source: WritableSource, object: SourceObject): void {
-  const key = objectKey(object);
-  switch (object.kind) {
-    case "Namespace":
-      source.Namespace.put(key, object);
-      return;
-    case "Node":
-      source.Node.put(key, object);
-      return;
-    case "Pod":
-      source.Pod.put(key, object);
-      return;
-    case "Service":
-      source.Service.put(key, object);
-      return;
-    case "EndpointSlice":
-      source.EndpointSlice.put(key, object);
-      return;
-  }
 }

@@ -1,7 +1,6 @@
 // One manifest file → objects and problems. Pure. A file with any error gives no objects at all:
 // half a file is never what its author meant.
 import { isScalar, LineCounter, parseAllDocuments, type Document } from "yaml";
-import { objectKey, type SourceObject, type SourceProblem } from "../objects.ts";
 import {
   namespaceFromFields,
   nodeFromFields,
@@ -9,8 +8,10 @@ import {
   serviceFromFields,
   sliceFromFields,
   type Warn,
-} from "./convert.ts";
-import { FieldError, Fields } from "./fields.ts";
+} from "../convert.ts";
+import { FieldError, Fields } from "../fields.ts";
+import { objectKey, type SourceObject, type SourceProblem } from "../objects.ts";
+import { yamlTree } from "./yaml-tree.ts";
 
 export interface PlacedObject {
   readonly object: SourceObject;
@@ -67,7 +68,7 @@ class FileReader {
     }
     if (document.errors.length > 0 || document.contents === null) return;
     if (isScalar(document.contents) && document.contents.value === null) return;
-    const place = { document, path: "", offset: document.range[0] };
+    const place = { tree: yamlTree(document), path: "", offset: document.range[0] };
     this.#attempt("", () => this.#read(new Fields(document.contents, place)));
   }
 

@@ -15,6 +15,7 @@ describe("parseApiserverConfig()", () => {
     expect(parse({})).toEqual({
       ...GOOD,
       etcd: { ...GOOD.etcd, keepRunning: false },
+      source: { kind: "manifests" },
       healthListen: "127.0.0.1:9880",
       logLevel: "info",
     });
@@ -23,6 +24,15 @@ describe("parseApiserverConfig()", () => {
   test("takes an external etcd and IPv6 addresses", () => {
     const etcd = { mode: "external", endpoints: ["https://etcd.example:2379"] };
     expect(parse({ etcd, joinListen: "[fd00::1]:9881" }).etcd).toEqual(etcd);
+  });
+
+  test("takes a Kubernetes API as the source", () => {
+    for (const source of [
+      { kind: "kubernetes", kubeconfig: "/etc/kubeconfig" },
+      { kind: "kubernetes", kubeconfig: "/etc/kubeconfig", context: "east" },
+      { kind: "kubernetes", kubeconfig: "in-cluster" },
+    ])
+      expect(parse({ source }).source).toEqual(source);
   });
 
   const bad: [object, string][] = [
@@ -37,6 +47,15 @@ describe("parseApiserverConfig()", () => {
     [{ etcd: { ...GOOD.etcd, keepRunning: 1 } }, '"etcd.keepRunning"'],
     [{ etcd: { mode: "external", endpoints: [] } }, '"etcd.endpoints"'],
     [{ etcd: { ...GOOD.etcd, endpoints: [] } }, '"etcd.endpoints" of "c.json": want only mode'],
+    [{ source: "kubernetes" }, '"source"'],
+    [{ source: { kind: "consul" } }, '"source.kind"'],
+    [{ source: { kind: "manifests", kubeconfig: "/k" } }, "want only kind"],
+    [{ source: { kind: "kubernetes" } }, '"source.kubeconfig"'],
+    [{ source: { kind: "kubernetes", kubeconfig: "k" } }, "an absolute path"],
+    [
+      { source: { kind: "kubernetes", kubeconfig: "in-cluster", context: "east" } },
+      '"source.context"',
+    ],
     [{ helthListen: "x" }, '"helthListen" of "c.json": want only directory'],
   ];
   for (const [fields, wanted] of bad) {

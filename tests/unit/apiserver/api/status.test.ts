@@ -27,7 +27,11 @@ function parts(fields: Partial<StatusParts> = {}): StatusParts {
     version: "0.1.0",
     cluster: { name: "east", id: 1, maxConnectedClusters: 255 },
     etcd: () => ETCD,
-    manifests: { directory: "/m", status: () => ({ files: 1, problems: [] }) },
+    origin: {
+      name: "the manifests",
+      place: () => "/m",
+      status: () => ({ files: 1, problems: [] }),
+    },
     source,
     identities: createIdentityAllocator({ range: { first: 1, last: 10 }, nowMs: () => 0 }),
     exporter: { status: () => ({ kinds: new Map([["ip", WRITER]]), unplannable: new Map() }) },

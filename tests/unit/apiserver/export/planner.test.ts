@@ -123,6 +123,7 @@ describe("createExportPlanner()", () => {
       kind: "Namespace",
       name: "shop",
       labels: new Map([["team", "a"]]),
+      global: true,
     });
     markSynced();
     await eventually(() => Object.values(desired).every(({ table }) => table.synced));
@@ -222,10 +223,32 @@ describe("createExportPlanner()", () => {
       kind: "Namespace",
       name: "shop",
       labels: new Map([["a", "b"]]),
+      global: true,
     });
     await eventually(() => row("ip", `${IP}10.1.0.5`)?.["ID"] === 65_537);
     source.Node.delete("n1");
     await eventually(() => row("ip", `${IP}10.1.0.5`)?.["HostIP"] === "");
+  });
+
+  test("exports nothing of a namespace that is not global, until it is", async () => {
+    const shop = { kind: "Namespace", name: "shop", labels: new Map<string, string>() } as const;
+    putNode("192.168.1.1");
+    putPod("cart-0", "10.1.0.5");
+    putService("cart");
+    source.Namespace.put("shop", { ...shop, global: false });
+    markSynced();
+    await eventually(() => desired.services.table.synced);
+    expect(desired.ip.table.size).toBe(0);
+    expect(desired.services.table.size).toBe(0);
+    expect(desired.identities.table.size).toBe(0);
+    // The cluster itself goes on balancing the service.
+    expect(row("local-services", `${LOCAL}shop/cart`)).toBeDefined();
+
+    source.Namespace.put("shop", { ...shop, global: true });
+    await eventually(() => backendsOf(`${SERVICES}shop/cart`).join() === "10.1.0.5");
+    await eventually(() => desired.ip.table.size === 1);
+    source.Namespace.put("shop", { ...shop, global: false });
+    await eventually(() => desired.services.table.size === 0 && desired.ip.table.size === 0);
   });
 
   test("tells which pod has no identity, plans the others, and retries", async () => {

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
-import { parseServiceAnnotations } from "../../../../apiserver/source/service-annotations.ts";
+import {
+  parseNamespaceAnnotations,
+  parseServiceAnnotations,
+} from "../../../../apiserver/source/service-annotations.ts";
 import { DEFAULT_SERVICE_SETTINGS, type ServiceSettings } from "../../../../mesh/core/service.ts";
 
 const GLOBAL = { "service.cilium.io/global": "true" };
@@ -89,5 +92,24 @@ describe("parseServiceAnnotations()", () => {
     expect(parse({ "service.cilium.io/affinity": "local" }).warnings).toMatchObject([
       { annotation: "service.cilium.io/affinity", message: expect.stringContaining("not global") },
     ]);
+  });
+});
+
+describe("parseNamespaceAnnotations()", () => {
+  const parse = (value?: string) =>
+    parseNamespaceAnnotations(
+      new Map(value === undefined ? [] : [["clustermesh.cilium.io/global", value]]),
+    );
+
+  test("is global by default and keeps to itself when told so", () => {
+    expect(parse()).toEqual({ global: true, warnings: [] });
+    expect(parse("true").global).toBe(true);
+    expect(parse("false")).toEqual({ global: false, warnings: [] });
+  });
+
+  test("gives the default and a warning for what it cannot use", () => {
+    const { global, warnings } = parse("nope");
+    expect(global).toBe(true);
+    expect(warnings[0]?.message).toContain('Cannot use "nope" as clustermesh.cilium.io/global');
   });
 });

@@ -3,7 +3,10 @@ import { createManifestMerge } from "../../../../../apiserver/source/manifests/m
 import { createSource, type NamespaceObject } from "../../../../../apiserver/source/objects.ts";
 
 function namespace(name: string, from: string): { object: NamespaceObject; line: number } {
-  return { object: { kind: "Namespace", name, labels: new Map([["from", from]]) }, line: 3 };
+  return {
+    object: { kind: "Namespace", name, labels: new Map([["from", from]]), global: true },
+    line: 3,
+  };
 }
 
 describe("createManifestMerge()", () => {

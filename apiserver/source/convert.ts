@@ -1,9 +1,9 @@
-// Kubernetes objects in YAML → the apiserver's own. One function a kind, pure; a wrong field
-// throws a FieldError that knows its place.
-import { parseAddress, parsePrefix, reservedAddressReason } from "../../../mesh/core/address.ts";
-import { MeshError } from "../../../mesh/core/errors.ts";
-import type { NodeAddress, NodeAddressType } from "../../../mesh/core/node.ts";
-import type { Protocol } from "../../../mesh/core/service.ts";
+// Kubernetes objects, whatever they were written in → the apiserver's own. One function a kind,
+// pure; a wrong field throws a FieldError that knows its place.
+import { parseAddress, parsePrefix, reservedAddressReason } from "../../mesh/core/address.ts";
+import { MeshError } from "../../mesh/core/errors.ts";
+import type { NodeAddress, NodeAddressType } from "../../mesh/core/node.ts";
+import type { Protocol } from "../../mesh/core/service.ts";
 import type {
   ContainerPort,
   NamespaceObject,
@@ -13,8 +13,12 @@ import type {
   ServicePort,
   SliceEndpoint,
   SliceObject,
-} from "../objects.ts";
-import { parseServiceAnnotations } from "../service-annotations.ts";
+} from "./objects.ts";
+import {
+  parseNamespaceAnnotations,
+  parseServiceAnnotations,
+  type AnnotationWarning,
+} from "./service-annotations.ts";
 import type { Fields } from "./fields.ts";
 
 /** Called for what is wrong but has a default. */
@@ -29,9 +33,16 @@ const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const NODE_ADDRESS_TYPES: readonly string[] = ["Hostname", "InternalIP", "ExternalIP"];
 
-export function namespaceFromFields(fields: Fields): NamespaceObject {
+export function namespaceFromFields(fields: Fields, warn: Warn): NamespaceObject {
   const meta = metadata(fields);
-  return { kind: "Namespace", name: objectName(meta), labels: meta.textMap("labels") };
+  const parsed = parseNamespaceAnnotations(meta.textMap("annotations"));
+  warnOfAnnotations(meta, { warnings: parsed.warnings, warn });
+  return {
+    kind: "Namespace",
+    name: objectName(meta),
+    labels: meta.textMap("labels"),
+    global: parsed.global,
+  };
 }
 
 export function nodeFromFields(fields: Fields): NodeObject {
@@ -81,11 +92,8 @@ export function serviceFromFields(fields: Fields, warn: Warn): ServiceObject | u
   const name = objectName(meta);
   // An alias in DNS: it has neither addresses nor endpoints, so there is nothing to balance.
   if (spec?.optionalText("type") === "ExternalName") return undefined;
-  const annotations = meta.map("annotations");
   const parsed = parseServiceAnnotations(meta.textMap("annotations"));
-  for (const { annotation, message } of parsed.warnings) {
-    warn(annotations?.offsetOf(annotation) ?? meta.offset, message);
-  }
+  warnOfAnnotations(meta, { warnings: parsed.warnings, warn });
   return {
     kind: "Service",
     namespace,
@@ -208,6 +216,16 @@ function sessionAffinity(spec: Fields | undefined): number {
   }
   const config = spec?.map("sessionAffinityConfig")?.map("clientIP");
   return config?.integer("timeoutSeconds", AFFINITY_SECONDS) ?? DEFAULT_AFFINITY_SECONDS;
+}
+
+function warnOfAnnotations(
+  meta: Fields,
+  found: { warnings: readonly AnnotationWarning[]; warn: Warn },
+): void {
+  const annotations = meta.map("annotations");
+  for (const { annotation, message } of found.warnings) {
+    found.warn(annotations?.offsetOf(annotation) ?? meta.offset, message);
+  }
 }
 
 function metadata(fields: Fields): Fields {

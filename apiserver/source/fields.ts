@@ -1,6 +1,19 @@
-// Typed reading of YAML maps that never loses the place: every wrong value becomes an error with
-// the line and column at which it stands. It knows YAML, not Kubernetes.
-import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type YAMLMap } from "yaml";
+// Typed reading of maps that never loses the place: every wrong value becomes an error with the
+// path and offset at which it stands. It knows neither Kubernetes nor how the text was written:
+// what the nodes are is a Tree's to say (manifests/yaml-tree.ts, kubernetes/json-tree.ts).
+
+/** How the nodes of a parsed text are read. A node is whatever the tree's `root` and children are. */
+export interface Tree {
+  kind(node: unknown): "map" | "list" | "scalar";
+  /** Undefined if a map has no such field. */
+  field(map: unknown, name: string): unknown;
+  /** Undefined in place of a key that is not text. */
+  keys(map: unknown): readonly (string | undefined)[];
+  items(list: unknown): readonly unknown[];
+  scalar(node: unknown): unknown;
+  /** Undefined where places are not kept. */
+  offset(node: unknown): number | undefined;
+}
 
 /** A value that is not what it should be; `offset` is its place in the file's text. */
 export class FieldError extends Error {
@@ -16,27 +29,27 @@ export class FieldError extends Error {
 /** More items in one list than any object of a real cluster has. */
 const MAX_ITEMS = 100_000;
 
-/** One YAML map and the path that leads to it. Absent and `null` fields are the same. */
+/** One map and the path that leads to it. Absent and `null` fields are the same. */
 export class Fields {
-  readonly #map: YAMLMap;
-  readonly #document: Document;
+  readonly #map: unknown;
+  readonly #tree: Tree;
   readonly #path: string;
 
-  constructor(node: unknown, place: { document: Document; path: string; offset: number }) {
-    const map = resolve(node, place.document);
-    if (!isMap(map)) {
-      const what = place.path === "" ? "the document" : place.path;
-      throw new FieldError(offsetOf(map) ?? place.offset, `Cannot use ${what}: want a map`);
+  constructor(node: unknown, place: { tree: Tree; path: string; offset: number }) {
+    const { tree, path, offset } = place;
+    if (tree.kind(node) !== "map") {
+      const what = path === "" ? "the document" : path;
+      throw new FieldError(tree.offset(node) ?? offset, `Cannot use ${what}: want a map`);
     }
-    this.#map = map;
-    this.#document = place.document;
-    this.#path = place.path;
-    if (map.has("<<")) throw this.#wrong("<<", "merge keys are not supported");
+    this.#map = node;
+    this.#tree = tree;
+    this.#path = path;
+    if (this.has("<<")) throw this.#wrong("<<", "merge keys are not supported");
   }
 
   /** Where this map begins. */
   get offset(): number {
-    return offsetOf(this.#map) ?? 0;
+    return this.#tree.offset(this.#map) ?? 0;
   }
 
   has(name: string): boolean {
@@ -45,7 +58,7 @@ export class Fields {
 
   /** The place of a field's value, or of the map if the field is absent. */
   offsetOf(name: string): number {
-    return offsetOf(this.#node(name)) ?? this.offset;
+    return this.#tree.offset(this.#node(name)) ?? this.offset;
   }
 
   /** An error about a field that the caller has found wrong. */
@@ -108,8 +121,9 @@ export class Fields {
   texts<T>(name: string, parse: (text: string) => T): T[] {
     return this.#items(name).map((node, index) => {
       const path = `${name}[${index}]`;
-      const value = isScalar(node) ? node.value : undefined;
-      const offset = offsetOf(node) ?? this.offset;
+      const tree = this.#tree;
+      const value = tree.kind(node) === "scalar" ? tree.scalar(node) : undefined;
+      const offset = tree.offset(node) ?? this.offset;
       if (typeof value !== "string")
         throw new FieldError(offset, `Cannot use ${this.#at(path)}: want text`);
       return this.#attempt({ path, offset }, () => parse(value));
@@ -124,10 +138,10 @@ export class Fields {
   }
 
   names(): string[] {
-    return this.#map.items.map(({ key }) => {
-      if (isScalar(key) && typeof key.value === "string") return key.value;
-      const offset = offsetOf(key) ?? this.offset;
-      throw new FieldError(offset, `Cannot use a key of ${this.#at("")}: want text in quotes`);
+    return this.#tree.keys(this.#map).map((key) => {
+      if (key !== undefined) return key;
+      const where = this.#at("");
+      throw new FieldError(this.offset, `Cannot use a key of ${where}: want text in quotes`);
     });
   }
 
@@ -140,29 +154,31 @@ export class Fields {
     }
   }
 
-  #items(name: string): Node[] {
+  #items(name: string): readonly unknown[] {
     const node = this.#node(name);
     if (node === undefined) return [];
-    if (!isSeq(node)) throw this.#wrong(name, "want a list");
-    if (node.items.length > MAX_ITEMS) throw this.#wrong(name, `more than ${MAX_ITEMS} items`);
-    return node.items.map((item) => resolve(item, this.#document) as Node);
+    if (this.#tree.kind(node) !== "list") throw this.#wrong(name, "want a list");
+    const items = this.#tree.items(node);
+    if (items.length > MAX_ITEMS) throw this.#wrong(name, `more than ${MAX_ITEMS} items`);
+    return items;
   }
 
   #child(node: unknown, name: string): Fields {
-    const place = { document: this.#document, path: this.#at(name), offset: this.offset };
-    return new Fields(node, place);
+    return new Fields(node, { tree: this.#tree, path: this.#at(name), offset: this.offset });
   }
 
   #scalar(name: string): unknown {
     const node = this.#node(name);
     if (node === undefined) return undefined;
-    if (!isScalar(node)) throw this.#wrong(name, "want a single value");
-    return node.value;
+    if (this.#tree.kind(node) !== "scalar") throw this.#wrong(name, "want a single value");
+    return this.#tree.scalar(node);
   }
 
-  #node(name: string): Node | undefined {
-    const node = resolve(this.#map.get(name, true), this.#document);
-    return node === undefined || (isScalar(node) && node.value === null) ? undefined : node;
+  #node(name: string): unknown {
+    const node = this.#tree.field(this.#map, name);
+    if (node === undefined) return undefined;
+    const isNull = this.#tree.kind(node) === "scalar" && this.#tree.scalar(node) === null;
+    return isNull ? undefined : node;
   }
 
   #at(name: string): string {
@@ -173,15 +189,6 @@ export class Fields {
   #wrong(name: string, reason: string): FieldError {
     return new FieldError(this.offsetOf(name), `Cannot use ${this.#at(name)}: ${reason}`);
   }
-}
-
-function resolve(node: unknown, document: Document): Node | undefined {
-  if (isAlias(node)) return node.resolve(document);
-  return node as Node | undefined;
-}
-
-function offsetOf(node: unknown): number | undefined {
-  return (node as Node | undefined)?.range?.[0];
 }
 
 function shown(value: unknown): string {

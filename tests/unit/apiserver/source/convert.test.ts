@@ -5,8 +5,8 @@ import type {
   ServiceObject,
   SliceObject,
   SourceObject,
-} from "../../../../../apiserver/source/objects.ts";
-import { parseManifestFile } from "../../../../../apiserver/source/manifests/parse-file.ts";
+} from "../../../../apiserver/source/objects.ts";
+import { parseManifestFile } from "../../../../apiserver/source/manifests/parse-file.ts";
 
 /** Reads one object given as JSON, which is YAML. */
 function read<T extends SourceObject>(object: object, apiVersion = "v1"): T | undefined {

@@ -1,0 +1,182 @@
+// A Kubernetes API as the cluster's state: one watch loop a kind fills the source's tables. An
+// object that cannot be used is a problem in status; its last good state stays in force.
+import { messageFromError } from "../../../mesh/core/errors.ts";
+import type { Clock } from "../../../mesh/core/clock.ts";
+import type { Logger } from "../../../mesh/core/logger.ts";
+import { runTasks } from "../../../mesh/core/tasks.ts";
+import {
+  namespaceFromFields,
+  nodeFromFields,
+  podFromFields,
+  serviceFromFields,
+  sliceFromFields,
+  type Warn,
+} from "../convert.ts";
+import { Fields } from "../fields.ts";
+import {
+  putObject,
+  SOURCE_KINDS,
+  type SourceKind,
+  type SourceObject,
+  type SourceProblem,
+  type SourceStatus,
+  type WritableSource,
+} from "../objects.ts";
+import { discoverSlicePath } from "./discovery.ts";
+import type { EventRecorder } from "./event-recorder.ts";
+import { JSON_TREE } from "./json-tree.ts";
+import type { KubernetesTransport } from "./transport.ts";
+import { createWatchLoop, type WatchLoop } from "./watch-loop.ts";
+import { apiObjectKey, type ApiObject, type WatchChange } from "./watch-state.ts";
+
+export interface KubernetesSourceOptions {
+  readonly transport: KubernetesTransport;
+  readonly source: WritableSource;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+export interface KubernetesSource {
+  /** Resolves when the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): SourceStatus;
+}
+
+interface KindRules {
+  readonly convert: (fields: Fields, warn: Warn) => SourceObject | undefined;
+  readonly path: (transport: KubernetesTransport, signal: AbortSignal) => Promise<string>;
+}
+
+const KINDS: Readonly<Record<SourceKind, KindRules>> = {
+  Namespace: { convert: namespaceFromFields, path: async () => "/api/v1/namespaces" },
+  Node: { convert: nodeFromFields, path: async () => "/api/v1/nodes" },
+  Pod: { convert: podFromFields, path: async () => "/api/v1/pods" },
+  Service: { convert: serviceFromFields, path: async () => "/api/v1/services" },
+  EndpointSlice: { convert: sliceFromFields, path: discoverSlicePath },
+};
+
+export function createKubernetesSource(options: KubernetesSourceOptions): KubernetesSource {
+  const { transport, events } = options;
+  const kinds = SOURCE_KINDS.map((kind) => {
+    const followed = new FollowedKind(kind, options);
+    const loop = createWatchLoop({
+      ...options,
+      path: (signal) => KINDS[kind].path(transport, signal),
+      apply: (change) => followed.apply(change),
+    });
+    return { kind, followed, loop };
+  });
+  return {
+    run: (signal) =>
+      runTasks(
+        [
+          ...kinds.map(({ kind, loop }) => ({
+            name: `follow ${kind}`,
+            run: (inner: AbortSignal) => loop.run(inner),
+          })),
+          { name: "events", run: (inner) => events.run(inner) },
+        ],
+        signal,
+      ),
+    status: () => ({
+      files: 0,
+      problems: [
+        ...kinds.flatMap(({ kind, loop }) => loopProblem(kind, loop)),
+        ...kinds.flatMap(({ followed }) => followed.problems()),
+      ],
+    }),
+  };
+}
+
+/** One table and what is wrong with the objects that belong in it. */
+class FollowedKind {
+  readonly #kind: SourceKind;
+  readonly #options: KubernetesSourceOptions;
+  readonly #problems = new Map<string, readonly SourceProblem[]>();
+
+  constructor(kind: SourceKind, options: KubernetesSourceOptions) {
+    this.#kind = kind;
+    this.#options = options;
+  }
+
+  apply(change: WatchChange): void {
+    switch (change.kind) {
+      case "put":
+        this.#put(change.object);
+        return;
+      case "delete":
+        this.#delete(change.key);
+        return;
+      case "retain":
+        this.#retain(change.keys);
+        return;
+    }
+  }
+
+  problems(): SourceProblem[] {
+    return [...this.#problems.values()].flat();
+  }
+
+  #put(object: ApiObject): void {
+    const key = apiObjectKey(object);
+    const problems: SourceProblem[] = [];
+    const note = (severity: SourceProblem["severity"], message: string): void => {
+      problems.push({ ...NO_PLACE, severity, message, object: `${this.#kind} ${key}` });
+    };
+    try {
+      const fields = new Fields(object, { tree: JSON_TREE, path: "", offset: 0 });
+      const converted = KINDS[this.#kind].convert(fields, (_, message) => note("warning", message));
+      if (converted === undefined) this.#options.source[this.#kind].delete(key);
+      else putObject(this.#options.source, converted);
+    } catch (error) {
+      // Whatever an object holds, it must not take the others with it.
+      note("error", messageFromError(error));
+    }
+    this.#report(key, { object, problems });
+  }
+
+  #report(key: string, found: { object: ApiObject; problems: readonly SourceProblem[] }): void {
+    const { object, problems } = found;
+    const before = new Set(this.#problems.get(key)?.map(({ message }) => message));
+    for (const problem of problems) {
+      if (before.has(problem.message)) continue;
+      this.#options.log.warn("Object is not as it should be", {
+        object: problem.object,
+        reason: problem.message,
+      });
+    }
+    if (problems.length === 0) this.#problems.delete(key);
+    else this.#problems.set(key, problems);
+    if (this.#kind !== "Service") return;
+    this.#options.events.setProblems(
+      object,
+      problems.map(({ message }) => message),
+    );
+  }
+
+  #delete(key: string): void {
+    this.#options.source[this.#kind].delete(key);
+    this.#problems.delete(key);
+    if (this.#kind === "Service") this.#options.events.forget(key);
+  }
+
+  #retain(keys: ReadonlySet<string>): void {
+    const table = this.#options.source[this.#kind];
+    const known = [...[...table.entries()].map(([key]) => key), ...this.#problems.keys()];
+    for (const key of known) if (!keys.has(key)) this.#delete(key);
+    if (table.synced) return;
+    table.markSynced();
+    this.#options.log.info("Objects are read", { kind: this.#kind, objects: table.size });
+  }
+}
+
+const NO_PLACE = { file: "", line: 0, column: 0 };
+
+function loopProblem(kind: SourceKind, loop: WatchLoop): SourceProblem[] {
+  const reason = loop.problem();
+  if (reason === "") return [];
+  const message = `Cannot follow objects of kind ${kind}: ${reason}`;
+  return [{ ...NO_PLACE, severity: "error", message, object: "" }];
+}
