@@ -7,7 +7,7 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import type { ApiserverConfig } from "../config.ts";
 import { createEventRecorder } from "./kubernetes/event-recorder.ts";
 import { createKubernetesSource } from "./kubernetes/kubernetes-source.ts";
-import { createKubernetesTransport } from "./kubernetes/transport.ts";
+import { createKubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { createManifestSource } from "./manifests/directory.ts";
 import { createLastGood } from "./manifests/last-good.ts";
 import type { SourceStatus, WritableSource } from "./objects.ts";

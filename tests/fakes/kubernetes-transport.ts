@@ -5,7 +5,7 @@ import type {
   ApiRequest,
   ApiResponse,
   KubernetesTransport,
-} from "../../apiserver/source/kubernetes/transport.ts";
+} from "../../mesh/kubernetes/transport.ts";
 
 export interface FakeTransport extends KubernetesTransport {
   readonly requests: readonly (ApiRequest & { readonly query: URLSearchParams })[];

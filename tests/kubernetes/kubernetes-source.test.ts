@@ -7,7 +7,7 @@ import {
   createKubernetesSource,
   type KubernetesSource,
 } from "../../apiserver/source/kubernetes/kubernetes-source.ts";
-import { createKubernetesTransport } from "../../apiserver/source/kubernetes/transport.ts";
+import { createKubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { createSource, SOURCE_KINDS, type WritableSource } from "../../apiserver/source/objects.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";

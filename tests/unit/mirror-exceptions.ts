@@ -19,15 +19,12 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["apiserver/main.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/mirror/kinds.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["apiserver/source/fields.ts", "tests/unit/apiserver/source/manifests/parse-file.test.ts"],
-  [
-    "apiserver/source/kubernetes/api-calls.ts",
-    "tests/unit/apiserver/source/kubernetes/watch-loop.test.ts",
-  ],
+  ["mesh/kubernetes/api-calls.ts", "tests/unit/mesh/kubernetes/watch-loop.test.ts"],
   [
     "apiserver/source/kubernetes/json-tree.ts",
     "tests/unit/apiserver/source/kubernetes/kubernetes-source.test.ts",
   ],
-  ["apiserver/source/kubernetes/transport.ts", "tests/kubernetes/kubernetes-source.test.ts"],
+  ["mesh/kubernetes/transport.ts", "tests/kubernetes/kubernetes-source.test.ts"],
   [
     "apiserver/source/manifests/yaml-tree.ts",
     "tests/unit/apiserver/source/manifests/parse-file.test.ts",

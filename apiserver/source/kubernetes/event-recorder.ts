@@ -6,9 +6,9 @@ import type { Clock } from "../../../mesh/core/clock.ts";
 import { isMeshError, messageFromError } from "../../../mesh/core/errors.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { createBell } from "../../directory-watch.ts";
-import { createObject } from "./api-calls.ts";
-import type { KubernetesTransport } from "./transport.ts";
-import { apiObjectKey, type ApiObject } from "./watch-state.ts";
+import { createObject } from "../../../mesh/kubernetes/objects.ts";
+import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts";
+import { apiObjectKey, type ApiObject } from "../../../mesh/kubernetes/watch-state.ts";
 
 export interface EventRecorder {
   /** What is wrong with a Service now; what is new in it is told. Empty: nothing is wrong. */

@@ -22,12 +22,16 @@ import {
   type SourceStatus,
   type WritableSource,
 } from "../objects.ts";
-import { discoverSlicePath } from "./discovery.ts";
+import { discoverSlicePath } from "../../../mesh/kubernetes/discovery.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { JSON_TREE } from "./json-tree.ts";
-import type { KubernetesTransport } from "./transport.ts";
-import { createWatchLoop, type WatchLoop } from "./watch-loop.ts";
-import { apiObjectKey, type ApiObject, type WatchChange } from "./watch-state.ts";
+import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts";
+import { createWatchLoop, type WatchLoop } from "../../../mesh/kubernetes/watch-loop.ts";
+import {
+  apiObjectKey,
+  type ApiObject,
+  type WatchChange,
+} from "../../../mesh/kubernetes/watch-state.ts";
 
 export interface KubernetesSourceOptions {
   readonly transport: KubernetesTransport;

@@ -4,10 +4,7 @@ import {
   createKubernetesSource,
   type KubernetesSource,
 } from "../../../../../apiserver/source/kubernetes/kubernetes-source.ts";
-import type {
-  ApiRequest,
-  KubernetesTransport,
-} from "../../../../../apiserver/source/kubernetes/transport.ts";
+import type { ApiRequest, KubernetesTransport } from "../../../../../mesh/kubernetes/transport.ts";
 import {
   createSource,
   SOURCE_KINDS,

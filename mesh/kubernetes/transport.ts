@@ -6,8 +6,8 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
-import type { Clock } from "../../../mesh/core/clock.ts";
-import { MeshError } from "../../../mesh/core/errors.ts";
+import type { Clock } from "../core/clock.ts";
+import { MeshError } from "../core/errors.ts";
 
 export interface KubernetesAccess {
   /** Path of a kubeconfig file, or "in-cluster" for the service account of the pod. */
@@ -22,11 +22,13 @@ export interface ApiResponse {
 }
 
 export interface ApiRequest {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With the query. */
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: object;
+  /** How the server is to understand the body; `application/json` if left out. */
+  readonly contentType?: string;
 }
 
 export interface KubernetesTransport {
@@ -119,7 +121,8 @@ async function requestOptions(
   }
   // What it adds to is the record that we gave it.
   const given = options.headers as Record<string, string>;
-  const type = request.body === undefined ? {} : { "content-type": "application/json" };
+  const { body, contentType = "application/json" } = request;
+  const type = body === undefined ? {} : { "content-type": contentType };
   options.headers = { ...given, accept: "application/json", ...type };
   return options;
 }

@@ -9,7 +9,7 @@ import {
   type WatchChange,
   type WatchInput,
   type WatchState,
-} from "../../../../../apiserver/source/kubernetes/watch-state.ts";
+} from "../../../../mesh/kubernetes/watch-state.ts";
 
 const object = (name: string, resourceVersion = "1"): ApiObject => ({
   metadata: { namespace: "shop", name, resourceVersion },

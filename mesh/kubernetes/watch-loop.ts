@@ -1,9 +1,9 @@
 // Keeps one kind of objects as the API server has it: lists, watches, and begins again where it
 // was after whatever ends a connection. What is asked next is watch-state.ts's to say.
-import { createBackoff } from "../../../mesh/core/backoff.ts";
-import { withTimeout, type Clock } from "../../../mesh/core/clock.ts";
-import { isMeshError, messageFromError } from "../../../mesh/core/errors.ts";
-import type { Logger } from "../../../mesh/core/logger.ts";
+import { createBackoff } from "../core/backoff.ts";
+import { withTimeout, type Clock } from "../core/clock.ts";
+import { isMeshError, messageFromError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
 import { openWatch, readPage } from "./api-calls.ts";
 import type { KubernetesTransport } from "./transport.ts";
 import {

@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import {
-  createWatchLoop,
-  type WatchLoop,
-} from "../../../../../apiserver/source/kubernetes/watch-loop.ts";
-import type { WatchChange } from "../../../../../apiserver/source/kubernetes/watch-state.ts";
-import { silentLogger } from "../../../../../mesh/core/logger.ts";
-import { createFakeClock, type FakeClock } from "../../../../fakes/clock.ts";
-import { createFakeTransport, type FakeTransport } from "../../../../fakes/kubernetes-transport.ts";
+import { createWatchLoop, type WatchLoop } from "../../../../mesh/kubernetes/watch-loop.ts";
+import type { WatchChange } from "../../../../mesh/kubernetes/watch-state.ts";
+import { silentLogger } from "../../../../mesh/core/logger.ts";
+import { createFakeClock, type FakeClock } from "../../../fakes/clock.ts";
+import { createFakeTransport, type FakeTransport } from "../../../fakes/kubernetes-transport.ts";
 
 /** Longer than any watch is left alone. */
 const LONGEST_WATCH_MS = 261_000;

@@ -1,6 +1,6 @@
 // Under which version the API server serves EndpointSlices. Current servers serve v1, those
 // before 1.21 v1beta1 only, those from 1.25 v1 only.
-import { MeshError } from "../../../mesh/core/errors.ts";
+import { MeshError } from "../core/errors.ts";
 import { readGroupVersions } from "./api-calls.ts";
 import type { KubernetesTransport } from "./transport.ts";
 

@@ -1,6 +1,7 @@
-// The three questions that are asked of a Kubernetes API: which versions of a group there are, a
-// page of a list, and a watch from a version. Answers are checked as far as they are used.
-import { isMeshError, MeshError } from "../../../mesh/core/errors.ts";
+// The three questions by which a Kubernetes API is followed: which versions of a group there are, a
+// page of a list, and a watch from a version. Answers are checked as far as they are used; single
+// objects are objects.ts's.
+import { isMeshError, MeshError } from "../core/errors.ts";
 import { createLineParser } from "./line-parser.ts";
 import type { ApiResponse, KubernetesTransport } from "./transport.ts";
 import type { ApiObject, WatchInput } from "./watch-state.ts";
@@ -11,6 +12,9 @@ const MAX_LINE_BYTES = 8 * 1024 * 1024;
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
 const GONE = 410;
 const NOT_FOUND = 404;
+const CONFLICT = 409;
+const BAD_REQUEST = 400;
+const INVALID = 422;
 
 type Page = Extract<WatchInput, { kind: "page" }>;
 type WatchEvent = Extract<WatchInput, { kind: "event" }>;
@@ -40,7 +44,7 @@ export async function readPage(
 ): Promise<Page> {
   const query = new URLSearchParams({ limit: String(list.pageSize) });
   if (list.continueToken !== "") query.set("continue", list.continueToken);
-  const response = await transport.send({ path: `${list.path}?${query.toString()}` }, signal);
+  const response = await transport.send({ path: withQuery(list.path, query) }, signal);
   const body = await readJson(response);
   if (response.status !== 200) throw refused(`list ${list.path}`, response.status, body);
   const items = isObject(body) ? body["items"] : undefined;
@@ -73,24 +77,16 @@ export async function openWatch(
     resourceVersion: watch.resourceVersion,
     timeoutSeconds: String(watch.seconds),
   });
-  const response = await transport.send({ path: `${watch.path}?${query.toString()}` }, signal);
+  const response = await transport.send({ path: withQuery(watch.path, query) }, signal);
   if (response.status !== 200) {
     throw refused(`watch ${watch.path}`, response.status, await readJson(response));
   }
   return eventsOf(response, watch.path);
 }
 
-/** Creates an object. Returns whether it was not there yet. */
-export async function createObject(
-  transport: KubernetesTransport,
-  { path, body }: { path: string; body: object },
-  signal: AbortSignal,
-): Promise<boolean> {
-  const response = await transport.send({ method: "POST", path, body }, signal);
-  const answer = await readJson(response);
-  if (response.status === 409) return false;
-  if (response.status >= 300) throw refused(`create in ${path}`, response.status, answer);
-  return true;
+/** A path may come with a query of its own: a selector. */
+export function withQuery(path: string, query: URLSearchParams): string {
+  return `${path}${path.includes("?") ? "&" : "?"}${query.toString()}`;
 }
 
 async function* eventsOf(response: ApiResponse, path: string): AsyncGenerator<WatchEvent> {
@@ -116,21 +112,25 @@ function parseEvent(line: string, path: string): WatchEvent {
   return { kind: "event", type, object: object as ApiObject };
 }
 
-function refused(doing: string, status: number, body: unknown): MeshError {
+export function refused(doing: string, status: number, body: unknown): MeshError {
   const said = isObject(body) && typeof body["message"] === "string" ? body["message"] : "";
   const message = `Cannot ${doing}: the API server answers ${status}${said && `, ${said}`}`;
   if (status === 401) return new MeshError("unauthenticated", message);
   if (status === 403) return new MeshError("permission_denied", message);
   if (status === NOT_FOUND) return new MeshError("not_found", message);
+  if (status === CONFLICT) return new MeshError("conflict", message);
+  if (status === INVALID || status === BAD_REQUEST) {
+    return new MeshError("invalid_argument", message);
+  }
   if (status === GONE) return new MeshError("compacted", message);
   return new MeshError("unavailable", message);
 }
 
-function malformed(what: string): MeshError {
+export function malformed(what: string): MeshError {
   return new MeshError("data_loss", `Cannot use the API server's ${what}: it is malformed`);
 }
 
-async function readJson(response: ApiResponse): Promise<unknown> {
+export async function readJson(response: ApiResponse): Promise<unknown> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of chunksOf(response)) {
@@ -175,7 +175,7 @@ function parseJsonOr(text: string): unknown {
   }
 }
 
-function isApiObject(value: unknown): value is ApiObject {
+export function isApiObject(value: unknown): value is ApiObject {
   return hasMetadata(value) && typeof value.metadata["name"] === "string";
 }
 

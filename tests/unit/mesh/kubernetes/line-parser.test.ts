@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { createLineParser } from "../../../../../apiserver/source/kubernetes/line-parser.ts";
+import { createLineParser } from "../../../../mesh/kubernetes/line-parser.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { discoverSlicePath } from "../../../../../apiserver/source/kubernetes/discovery.ts";
-import { createFakeTransport } from "../../../../fakes/kubernetes-transport.ts";
+import { discoverSlicePath } from "../../../../mesh/kubernetes/discovery.ts";
+import { createFakeTransport } from "../../../fakes/kubernetes-transport.ts";
 
 const signal = new AbortController().signal;
 const group = (...versions: string[]): object => ({

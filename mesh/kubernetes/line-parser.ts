@@ -1,6 +1,6 @@
 // Newline-delimited JSON in pieces of any size → lines. A line that grows beyond the limit ends
 // the stream: nothing that the API server sends is that long.
-import { MeshError } from "../../../mesh/core/errors.ts";
+import { MeshError } from "../core/errors.ts";
 
 export interface LineParser {
   /** The lines that `chunk` completes, without empty ones. Throws `resource_exhausted`. */
