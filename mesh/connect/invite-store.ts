@@ -93,6 +93,11 @@ async function readInvite(path: string): Promise<Invite | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+  return parseInvite(text, `"${path}"`);
+}
+
+/** `name` only appears in messages. Throws `data_loss`. */
+export function parseInvite(text: string, name: string): Invite {
   try {
     const invite = JSON.parse(text) as Partial<Invite>;
     const { id, secretHash, expiresAtMs, use } = invite;
@@ -100,7 +105,7 @@ async function readInvite(path: string): Promise<Invite | undefined> {
       return { id, secretHash, expiresAtMs, use };
     }
   } catch (cause) {
-    throw new MeshError("data_loss", `Cannot read invitation "${path}"`, { cause });
+    throw new MeshError("data_loss", `Cannot read invitation ${name}`, { cause });
   }
-  throw new MeshError("data_loss", `Cannot read invitation "${path}": fields are missing`);
+  throw new MeshError("data_loss", `Cannot read invitation ${name}: fields are missing`);
 }

@@ -27,6 +27,12 @@ export interface ClusterProfile extends ClusterIdentity {
   readonly joinEndpoint: string;
 }
 
+/** A profile whose endpoints may be left to be found: what a Kubernetes cluster is given. */
+export interface ClusterSettings extends ClusterIdentity {
+  readonly etcdEndpoints: readonly string[] | undefined;
+  readonly joinEndpoint: string | undefined;
+}
+
 export interface ClusterPaths {
   readonly root: string;
   readonly profile: string;
@@ -67,6 +73,16 @@ export async function readClusterProfile(root: string): Promise<ClusterProfile> 
 
 /** `path` only appears in messages. */
 export function parseClusterProfile(text: string, path: string): ClusterProfile {
+  const { etcdEndpoints, joinEndpoint, ...identity } = parseClusterSettings(text, path);
+  return {
+    ...identity,
+    etcdEndpoints: etcdEndpoints ?? parseEndpoints(undefined, path),
+    joinEndpoint: joinEndpoint ?? parseHostPort(undefined, path),
+  };
+}
+
+/** Like a profile, but the endpoints may be missing. */
+export function parseClusterSettings(text: string, path: string): ClusterSettings {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -87,9 +103,13 @@ export function parseClusterProfile(text: string, path: string): ClusterProfile 
     name: parseClusterName(fields["name"]),
     id: parseClusterId(fields["id"], maxConnectedClusters),
     maxConnectedClusters,
-    etcdEndpoints: parseEndpoints(fields["etcdEndpoints"], path),
-    joinEndpoint: parseHostPort(fields["joinEndpoint"], path),
+    etcdEndpoints: optional(fields["etcdEndpoints"], (value) => parseEndpoints(value, path)),
+    joinEndpoint: optional(fields["joinEndpoint"], (value) => parseHostPort(value, path)),
   };
+}
+
+function optional<T>(value: unknown, parse: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : parse(value);
 }
 
 function parseEndpoints(value: unknown, path: string): string[] {
