@@ -13,8 +13,10 @@ const MAX_BODY_BYTES = 256 * 1024 * 1024;
 const GONE = 410;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
+const UNAUTHORIZED = 401;
 const BAD_REQUEST = 400;
 const INVALID = 422;
+const VERSION_TOO_LARGE = "ResourceVersionTooLarge";
 
 type Page = Extract<WatchInput, { kind: "page" }>;
 type WatchEvent = Extract<WatchInput, { kind: "event" }>;
@@ -115,7 +117,10 @@ function parseEvent(line: string, path: string): WatchEvent {
 export function refused(doing: string, status: number, body: unknown): MeshError {
   const said = isObject(body) && typeof body["message"] === "string" ? body["message"] : "";
   const message = `Cannot ${doing}: the API server answers ${status}${said && `, ${said}`}`;
-  if (status === 401) return new MeshError("unauthenticated", message);
+  if (status === UNAUTHORIZED) {
+    const why = "the token or certificate has expired, was taken back, or is for another cluster";
+    return new MeshError("unauthenticated", `${message}: ${why}`);
+  }
   if (status === 403) return new MeshError("permission_denied", message);
   if (status === NOT_FOUND) return new MeshError("not_found", message);
   if (status === CONFLICT) return new MeshError("conflict", message);
@@ -123,7 +128,16 @@ export function refused(doing: string, status: number, body: unknown): MeshError
     return new MeshError("invalid_argument", message);
   }
   if (status === GONE) return new MeshError("compacted", message);
+  if (isFromFuture(body)) return new MeshError("cluster_changed", message);
   return new MeshError("unavailable", message);
+}
+
+/** The server has not come as far as the version that was asked for: it has another past. */
+function isFromFuture(body: unknown): boolean {
+  const details = isObject(body) ? body["details"] : undefined;
+  const causes = isObject(details) ? details["causes"] : undefined;
+  const reasons = Array.isArray(causes) ? (causes as unknown[]) : [];
+  return reasons.some((cause) => isObject(cause) && cause["reason"] === VERSION_TOO_LARGE);
 }
 
 export function malformed(what: string): MeshError {

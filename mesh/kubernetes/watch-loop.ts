@@ -22,6 +22,37 @@ export interface WatchLoopOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  readonly limits?: WatchLimits | undefined;
+}
+
+export interface WatchLimits {
+  /** For a page, and for a watch to be taken. */
+  readonly answerMs: number;
+  /**
+   * How long the server is asked to keep a watch. Between the two by chance, so that the kinds do
+   * not come back together; short, because silence proves nothing before its end.
+   */
+  readonly minWatchSeconds: number;
+  readonly maxWatchSeconds: number;
+  /** A watch that the server has not ended by then is dead, however alive its connection looks. */
+  readonly graceMs: number;
+  /**
+   * Whoever was away for longer may come back with a restored etcd whose versions have already
+   * passed ours, which no question about versions tells: everything is listed again.
+   */
+  readonly longOutageMs: number;
+}
+
+/** How often things have happened since the start. */
+export interface WatchCounts {
+  /** Lists that were read to their last page. */
+  readonly lists: number;
+  /** Versions or pages that were not kept any more (410). */
+  readonly expired: number;
+  /** Servers that have come less far than we had, or were away for too long to be believed. */
+  readonly doubts: number;
+  /** Watches that were silent beyond their end, and questions without an answer. */
+  readonly silent: number;
 }
 
 export interface WatchLoop {
@@ -29,36 +60,56 @@ export interface WatchLoop {
   run(signal: AbortSignal): Promise<void>;
   /** Why the kind is not followed now, or empty. */
   problem(): string;
+  counts(): WatchCounts;
 }
 
 /** A page is large and the server may be busy; one that is gone is noticed sooner by the kernel. */
-const LIST_TIMEOUT_MS = 60_000;
-/**
- * How long the server is asked to keep a watch. Between the two by chance, so that the kinds do
- * not come back together; short, because silence proves nothing before its end.
- */
-const MIN_WATCH_SECONDS = 120;
-const MAX_WATCH_SECONDS = 240;
-/** A watch that the server has not ended by then is dead, however alive its connection looks. */
-const WATCH_GRACE_MS = 20_000;
+const LIMITS: WatchLimits = {
+  answerMs: 60_000,
+  minWatchSeconds: 120,
+  maxWatchSeconds: 240,
+  graceMs: 20_000,
+  longOutageMs: 30_000,
+};
+/** A rest of a list that is refused so often, for whatever reason, is not waited for any longer. */
+const MAX_PAGE_FAILURES = 3;
 /** A watch that ends by itself sooner, without an event, counts as a failure. */
 const SHORT_WATCH_MS = 1_000;
 const BACKOFF = { baseMs: 200, capMs: 30_000 };
 
 export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
-  const { transport, clock, random, log } = options;
+  const { transport, clock, random, log, limits = LIMITS } = options;
   const backoff = createBackoff({ ...BACKOFF, random });
+  const counts = { lists: 0, expired: 0, doubts: 0, silent: 0 };
   let state: WatchState = INITIAL_WATCH_STATE;
   let path = "";
   let problem = "";
+  let pageFailures = 0;
+  /** Since when nothing that was asked has been answered. */
+  let lostSinceMs: number | undefined;
 
   function take(input: WatchInput): void {
+    const before: WatchState = state;
     const next = stepWatch(state, input);
     state = next.state;
     for (const change of next.changes) options.apply(change);
-    if (input.kind === "gone") return;
-    problem = "";
+    if (before.phase === "list" && state.phase === "watch") counts.lists++;
+    if (input.kind === "gone") counts.expired++;
+    else if (before.phase === "watch" && state.phase === "list") doubted();
+    if (input.kind !== "page" && input.kind !== "event") return;
+    answered();
     backoff.reset();
+  }
+
+  function doubted(): void {
+    counts.doubts++;
+    log.warn("The API server may have another past; listing again", { path });
+  }
+
+  function answered(): void {
+    problem = "";
+    pageFailures = 0;
+    lostSinceMs = undefined;
   }
 
   async function list(
@@ -70,50 +121,87 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
         if (continueToken === "") path = await options.path(inner);
         return readPage(transport, { path, pageSize, continueToken }, inner);
       },
-      { ms: LIST_TIMEOUT_MS, what: "Cannot list objects", clock, signal },
+      { ms: limits.answerMs, what: "Cannot list objects", clock, signal },
     );
     take(page);
   }
 
+  /** Whether the server still has the past that we know, as far as it can be asked. */
+  async function prove(signal: AbortSignal): Promise<void> {
+    if (lostSinceMs !== undefined && clock.monotonicMs() - lostSinceMs >= limits.longOutageMs) {
+      take({ kind: "doubt" });
+      return;
+    }
+    const { resourceVersion } = await withTimeout(
+      (inner) => readPage(transport, { path, pageSize: 1, continueToken: "" }, inner),
+      { ms: limits.answerMs, what: "Cannot ask for the version", clock, signal },
+    );
+    take({ kind: "present", resourceVersion });
+  }
+
   async function watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
-    const spread = Math.floor(random() * (MAX_WATCH_SECONDS - MIN_WATCH_SECONDS));
-    const seconds = MIN_WATCH_SECONDS + spread;
+    const { minWatchSeconds, maxWatchSeconds, graceMs, answerMs } = limits;
+    const seconds = minWatchSeconds + Math.floor(random() * (maxWatchSeconds - minWatchSeconds));
     const startedMs = clock.monotonicMs();
     let heard = false;
-    await withTimeout(
-      async (inner) => {
-        const events = await openWatch(transport, { path, resourceVersion, seconds }, inner);
-        // A quiet kind may have nothing to say for hours.
-        problem = "";
-        for await (const event of events) {
-          // Late words of a watch that was given up must not be believed.
-          if (inner.aborted || state.phase !== "watch") return;
-          heard = true;
-          take(event);
-        }
-      },
-      { ms: seconds * 1_000 + WATCH_GRACE_MS, what: "Cannot go on watching", clock, signal },
-    );
+    const ofWatch = new AbortController();
+    const follow = async (inner: AbortSignal): Promise<void> => {
+      const onAbort = (): void => ofWatch.abort(inner.reason);
+      inner.addEventListener("abort", onAbort, { once: true });
+      const events = await withTimeout(
+        () => openWatch(transport, { path, resourceVersion, seconds }, ofWatch.signal),
+        { ms: answerMs, what: "Cannot begin to watch", clock, signal: inner },
+      );
+      // A quiet kind may have nothing to say for hours.
+      answered();
+      for await (const event of events) {
+        // Late words of a watch that was given up must not be believed.
+        if (inner.aborted || state.phase !== "watch") return;
+        heard = true;
+        take(event);
+      }
+    };
+    try {
+      await withTimeout(follow, {
+        ms: seconds * 1_000 + graceMs,
+        what: "Cannot go on watching",
+        clock,
+        signal,
+      });
+    } finally {
+      ofWatch.abort("the watch has ended");
+      take({ kind: "ended" });
+    }
     if (heard || clock.monotonicMs() - startedMs >= SHORT_WATCH_MS) backoff.reset();
     else await clock.sleep(backoff.nextMs(), signal);
   }
 
   async function failed(error: unknown, signal: AbortSignal): Promise<void> {
+    lostSinceMs ??= clock.monotonicMs();
+    if (isMeshError(error, "deadline_exceeded")) counts.silent++;
     // A path that is not there any more has moved to another version: find it and list again.
     const moved = state.phase === "watch" && isMeshError(error, "not_found");
+    const stuck = state.phase === "list" && state.continueToken !== "";
     if (isMeshError(error, "compacted") || moved) take({ kind: "gone" });
+    else if (isMeshError(error, "cluster_changed")) take({ kind: "doubt" });
+    else if (stuck && ++pageFailures >= MAX_PAGE_FAILURES) take({ kind: "doubt" });
     problem = messageFromError(error);
     const delayMs = backoff.nextMs();
     log.warn("Objects are not followed; trying again", { path, reason: problem, delayMs });
     await clock.sleep(delayMs, signal);
   }
 
+  async function next(signal: AbortSignal): Promise<void> {
+    if (state.phase === "list") await list(state, signal);
+    else if (!state.proven) await prove(signal);
+    else await watch(state.resourceVersion, signal);
+  }
+
   return {
     async run(signal) {
       while (!signal.aborted) {
         try {
-          if (state.phase === "list") await list(state, signal);
-          else await watch(state.resourceVersion, signal);
+          await next(signal);
         } catch (error) {
           if (signal.aborted) return;
           await failed(error, signal).catch((cause: unknown) => {
@@ -123,5 +211,6 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
       }
     },
     problem: () => problem,
+    counts: () => ({ ...counts }),
   };
 }

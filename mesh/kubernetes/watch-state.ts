@@ -5,8 +5,12 @@
 //              ┌──────────────┴┐    last page   ┌────────────┴┐
 //   start ────►│     list      ├───────────────►│    watch    │
 //              └───▲───────────┘                └──────┬──────┘
-//        gone: all │ over again, larger pages          │ gone (410), or versions that went back
-//                  └───────────────────────────────────┘
+//        gone: all │ over again, larger pages          │ gone (410), doubt, or versions
+//                  └───────────────────────────────────┘ that went back
+//
+// Before a watch is begun again, the server is asked for its present version. One that is lower
+// than ours is another etcd's, or a restored one's: a watch from our version would be silent there
+// until theirs has caught up, and miss all that happens until then.
 //
 // Objects of a page are believed at once; what a list lacks is deleted when its last page has
 // come, and only then. A connection that breaks changes nothing here: the same page, or the watch
@@ -31,7 +35,12 @@ export type WatchState =
       /** Keys on the pages so far. */
       readonly listed: ReadonlySet<string>;
     }
-  | { readonly phase: "watch"; readonly resourceVersion: string };
+  | {
+      readonly phase: "watch";
+      readonly resourceVersion: string;
+      /** Whether the server has just shown that it has come as far as we have. */
+      readonly proven: boolean;
+    };
 
 export type WatchInput =
   | {
@@ -45,8 +54,14 @@ export type WatchInput =
       readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
       readonly object: ApiObject;
     }
+  /** The server's version before a watch is begun again. */
+  | { readonly kind: "present"; readonly resourceVersion: string }
+  /** The watch has ended, whatever ended it. */
+  | { readonly kind: "ended" }
   /** The version or page that was asked for is not kept any more. */
-  | { readonly kind: "gone" };
+  | { readonly kind: "gone" }
+  /** The server may have another past than the one that we know. */
+  | { readonly kind: "doubt" };
 
 export type WatchChange =
   | { readonly kind: "put"; readonly object: ApiObject }
@@ -72,6 +87,12 @@ export function stepWatch(state: WatchState, input: WatchInput): WatchStep {
       return state.phase === "list" ? stepPage(state, input) : unchanged(state);
     case "event":
       return state.phase === "watch" ? stepEvent(state, input) : unchanged(state);
+    case "present":
+      return state.phase === "watch" ? stepPresent(state, input) : unchanged(state);
+    case "ended":
+      return unchanged(state.phase === "watch" ? { ...state, proven: false } : state);
+    case "doubt":
+      return unchanged(listAgain(FIRST_PAGE_SIZE));
     case "gone": {
       const again = state.phase === "list" ? state.pageSize * PAGE_GROWTH : FIRST_PAGE_SIZE;
       return unchanged(listAgain(again));
@@ -95,7 +116,7 @@ function stepPage(
     return { state: { ...state, continueToken: page.continueToken, listed }, changes: puts };
   }
   return {
-    state: { phase: "watch", resourceVersion: page.resourceVersion },
+    state: { phase: "watch", resourceVersion: page.resourceVersion, proven: true },
     changes: [...puts, { kind: "retain", keys: listed }],
   };
 }
@@ -109,11 +130,22 @@ function stepEvent(
   if (wentBack(state.resourceVersion, resourceVersion)) {
     return unchanged(listAgain(FIRST_PAGE_SIZE));
   }
-  const next: WatchState = { phase: "watch", resourceVersion };
+  const next: WatchState = { ...state, resourceVersion };
   if (type === "BOOKMARK") return unchanged(next);
   const change: WatchChange =
     type === "DELETED" ? { kind: "delete", key: apiObjectKey(object) } : { kind: "put", object };
   return { state: next, changes: [change] };
+}
+
+function stepPresent(
+  state: Extract<WatchState, { phase: "watch" }>,
+  present: Extract<WatchInput, { kind: "present" }>,
+): WatchStep {
+  return unchanged(
+    wentBack(state.resourceVersion, present.resourceVersion)
+      ? listAgain(FIRST_PAGE_SIZE)
+      : { ...state, proven: true },
+  );
 }
 
 /** Versions are opaque by contract and revisions of etcd in fact: only two numbers are compared. */

@@ -26,7 +26,12 @@ import { discoverSlicePath } from "../../../mesh/kubernetes/discovery.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { JSON_TREE } from "./json-tree.ts";
 import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts";
-import { createWatchLoop, type WatchLoop } from "../../../mesh/kubernetes/watch-loop.ts";
+import {
+  createWatchLoop,
+  type WatchCounts,
+  type WatchLimits,
+  type WatchLoop,
+} from "../../../mesh/kubernetes/watch-loop.ts";
 import {
   apiObjectKey,
   type ApiObject,
@@ -40,12 +45,16 @@ export interface KubernetesSourceOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  /** The watch loop's own if left out. */
+  readonly limits?: WatchLimits;
 }
 
 export interface KubernetesSource {
   /** Resolves when the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   status(): SourceStatus;
+  /** Of all kinds together. */
+  counts(): WatchCounts;
 }
 
 interface KindRules {
@@ -91,6 +100,7 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Kubern
         ...kinds.flatMap(({ followed }) => followed.problems()),
       ],
     }),
+    counts: () => sumOf(kinds.map(({ loop }) => loop.counts())),
   };
 }
 
@@ -174,6 +184,17 @@ class FollowedKind {
     table.markSynced();
     this.#options.log.info("Objects are read", { kind: this.#kind, objects: table.size });
   }
+}
+
+function sumOf(counts: readonly WatchCounts[]): WatchCounts {
+  const sum = (name: keyof WatchCounts): number =>
+    counts.reduce((total, each) => total + each[name], 0);
+  return {
+    lists: sum("lists"),
+    expired: sum("expired"),
+    doubts: sum("doubts"),
+    silent: sum("silent"),
+  };
 }
 
 const NO_PLACE = { file: "", line: 0, column: 0 };

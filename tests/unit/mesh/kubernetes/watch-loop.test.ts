@@ -110,6 +110,7 @@ describe("createWatchLoop()", () => {
     const watch = transport.answerWatch();
     await clock.settle();
     watch.send(event("ADDED", "a", "11"), bookmark("17"));
+    transport.answer(200, list("17"));
     watch.end();
     await clock.settle();
     expect(asked()).toMatchObject({ watch: "1", resourceVersion: "17" });
@@ -125,6 +126,7 @@ describe("createWatchLoop()", () => {
     await clock.settle();
     expect(transport.requests).toHaveLength(2);
     expect(loop.problem()).toContain("cut off");
+    transport.answer(200, list("11"));
     transport.answerWatch();
     await clock.advance(LONGEST_BACKOFF_MS);
     expect(asked()).toMatchObject({ watch: "1", resourceVersion: "11" });
@@ -149,13 +151,75 @@ describe("createWatchLoop()", () => {
     transport.answer(200, list("10"));
     const silent = transport.answerWatch();
     await clock.settle();
+    transport.answer(200, list("10"));
+    transport.answerWatch();
     await clock.advance(LONGEST_WATCH_MS);
     expect(silent.aborted).toBe(true);
-    expect(transport.requests).toHaveLength(3);
+    expect(loop.counts().silent).toBe(1);
+    expect(transport.requests).toHaveLength(4);
     expect(asked()).toMatchObject({ watch: "1", resourceVersion: "10" });
     silent.send(event("ADDED", "late", "11"));
     await clock.settle();
     expect(kinds()).toEqual(["retain"]);
+  });
+
+  test("gives up a watch that the server does not take", async () => {
+    transport.answer(200, list("10"));
+    await clock.settle();
+    expect(asked()).toMatchObject({ watch: "1" });
+    await clock.advance(60_000);
+    expect(loop.problem()).toContain("Cannot begin to watch: no answer in 60000 ms");
+    transport.answer(200, list("10"));
+    transport.answerWatch();
+    await clock.advance(LONGEST_BACKOFF_MS);
+    expect(loop.problem()).toBe("");
+  });
+
+  test("lists again when the server comes back with versions from before ours", async () => {
+    transport.answer(200, list("10", ["a", "b"]));
+    const watch = transport.answerWatch();
+    await clock.settle();
+    watch.send(bookmark("50"));
+    watch.cut();
+    transport.answer(200, list("30"));
+    transport.answer(200, list("30", ["a"]));
+    await clock.advance(20_000);
+    expect(changes.at(-1)).toEqual({ kind: "retain", keys: new Set(["a"]) });
+    expect(asked()).toMatchObject({ watch: "1", resourceVersion: "30" });
+    expect(loop.counts()).toEqual({ lists: 2, expired: 0, doubts: 1, silent: 0 });
+  });
+
+  test("lists again after a long outage, in which restored versions may have passed ours", async () => {
+    transport.answer(200, list("10", ["a", "b"]));
+    const watch = transport.answerWatch();
+    await clock.settle();
+    for (let i = 0; i < 10; i++) transport.fail();
+    watch.cut();
+    transport.answer(200, list("90", ["a"]));
+    await clock.advance(120_000);
+    expect(changes.at(-1)).toEqual({ kind: "retain", keys: new Set(["a"]) });
+    expect(loop.counts().doubts).toBe(1);
+  });
+
+  test("lists again when the server has not heard of our version yet", async () => {
+    transport.answer(200, list("10", ["a"]));
+    transport.answer(504, {
+      message: "Too large resource version",
+      details: { causes: [{ reason: "ResourceVersionTooLarge" }] },
+    });
+    await clock.settle();
+    transport.answer(200, list("5"));
+    await clock.advance(LONGEST_BACKOFF_MS);
+    expect(changes.at(-1)).toEqual({ kind: "retain", keys: new Set() });
+  });
+
+  test("begins a list anew whose rest is refused again and again", async () => {
+    transport.answer(200, list("10", ["a"], "next"));
+    for (let i = 0; i < 3; i++) transport.answer(500, { message: "a future revision" });
+    transport.answer(200, list("5", ["b"]));
+    await clock.advance(LONGEST_BACKOFF_MS);
+    expect(changes.at(-1)).toEqual({ kind: "retain", keys: new Set(["b"]) });
+    expect(transport.requests[4]?.query.get("continue")).toBeNull();
   });
 
   test("finds the kind again when a version of the API is not served any more", async () => {
@@ -193,10 +257,13 @@ describe("createWatchLoop()", () => {
 
   test("does not turn a server that ends every watch at once into a busy loop", async () => {
     transport.answer(200, list("10"));
-    for (let i = 0; i < 50; i++) transport.answerWatch().end();
+    for (let i = 0; i < 50; i++) {
+      transport.answerWatch().end();
+      transport.answer(200, list("10"));
+    }
     await clock.settle();
     await clock.advance(10_000);
-    expect(transport.requests.length).toBeLessThan(12);
+    expect(transport.requests.length).toBeLessThan(24);
   });
 
   test("tells what it is refused", async () => {

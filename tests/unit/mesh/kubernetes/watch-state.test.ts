@@ -43,13 +43,13 @@ describe("stepWatch()", () => {
     expect(first.state).toMatchObject({ phase: "list", continueToken: "more" });
     expect(first.changes).toEqual([{ kind: "put", object: object("a") }]);
     const last = run(page(["a"], "more"), page(["b"]));
-    expect(last.state).toEqual({ phase: "watch", resourceVersion: "10" });
+    expect(last.state).toEqual({ phase: "watch", resourceVersion: "10", proven: true });
     expect(last.changes.at(-1)).toEqual({ kind: "retain", keys: new Set(["shop/a", "shop/b"]) });
   });
 
   test("follows versions of events and bookmarks; a bookmark changes nothing else", () => {
     const { state, changes } = run(page([]), event("MODIFIED", "12"), event("BOOKMARK", "15"));
-    expect(state).toEqual({ phase: "watch", resourceVersion: "15" });
+    expect(state).toEqual({ phase: "watch", resourceVersion: "15", proven: true });
     expect(changes.slice(1)).toEqual([{ kind: "put", object: object("a", "12") }]);
     const deleted = run(page([]), event("DELETED", "16"));
     expect(deleted.changes.at(-1)).toEqual({ kind: "delete", key: "shop/a" });
@@ -78,9 +78,25 @@ describe("stepWatch()", () => {
     expect(run(page([]), event("ADDED", "opaque")).state).toEqual({
       phase: "watch",
       resourceVersion: "opaque",
+      proven: true,
     });
     // As text "9" is larger than "10": numbers are compared.
     expect(run(page([]), event("ADDED", "100")).state).toMatchObject({ resourceVersion: "100" });
+  });
+
+  test("asks before it begins a watch again, and lists again when the server has come less far", () => {
+    const ended = run(page(["a"]), event("MODIFIED", "20"), { kind: "ended" });
+    expect(ended.state).toEqual({ phase: "watch", resourceVersion: "20", proven: false });
+    const present = (resourceVersion: string): WatchState =>
+      stepWatch(ended.state, { kind: "present", resourceVersion }).state;
+    expect(present("20")).toEqual({ phase: "watch", resourceVersion: "20", proven: true });
+    expect(present("31")).toEqual({ phase: "watch", resourceVersion: "20", proven: true });
+    expect(present("19")).toEqual(INITIAL_WATCH_STATE);
+  });
+
+  test("lists again in small pages when in doubt, wherever it was", () => {
+    expect(run(page(["a"], "more"), { kind: "doubt" }).state).toEqual(INITIAL_WATCH_STATE);
+    expect(run(page(["a"]), { kind: "doubt" }).state).toEqual(INITIAL_WATCH_STATE);
   });
 
   test("ignores answers to questions that it no longer asks", () => {
