@@ -105,6 +105,30 @@ export async function issueLocal(
   });
 }
 
+/** The certificate of a kube-apiserver that the lab starts; nothing of the mesh believes it. */
+export async function issueKubernetesServer(
+  authority: CertificateAuthority,
+  options: { dnsNames: readonly string[]; addresses: readonly string[]; nowMs: number },
+): Promise<KeyedCertificate> {
+  const privateKey = await generatePrivateKey(LEAF_KEY_BITS);
+  const certificate = issueLeaf(authority, {
+    commonName: "kube-apiserver",
+    publicKey: createPublicKey(privateKey.keyObject),
+    nowMs: options.nowMs,
+    usage: { serverAuth: true },
+    names: [...options.dnsNames.map(dnsName), ...options.addresses.map(ipName)],
+  });
+  return { certificate, privateKey };
+}
+
+/** The client certificate by which that kube-apiserver calls the lab's kubelets. */
+export async function issueKubeletClient(
+  authority: CertificateAuthority,
+  nowMs: number,
+): Promise<KeyedCertificate> {
+  return issueClient(authority, { commonName: "kube-apiserver-kubelet-client", nowMs });
+}
+
 /**
  * The client certificate by which the cluster `reader` reads the authority's cluster. Made from a
  * signing request, whose own subject is ignored: the private key never leaves the reader, and

@@ -61,7 +61,15 @@ export async function removeCgroup(
   options: { clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   await killCgroup(path, options);
-  for (const child of await children(path)) await removeCgroup(child, options);
+  await removeEmptyCgroup(path, options);
+}
+
+/** Removes one in which nothing runs, with everything below, in any hierarchy. */
+export async function removeEmptyCgroup(
+  path: string,
+  options: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  for (const child of await children(path)) await removeEmptyCgroup(child, options);
   const deadlineMs = options.clock.monotonicMs() + KILL_LIMIT_MS;
   for (;;) {
     try {

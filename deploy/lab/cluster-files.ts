@@ -44,10 +44,10 @@ export async function readLabOwner(paths: LabPaths): Promise<string | undefined>
 
 /** Written before anything else is made, so that `down` knows what to look for. */
 export async function writeLabRecord(plan: LabPlan): Promise<void> {
-  const { name, clusters, nodesPerCluster, paths } = plan;
+  const { name, clusters, nodesPerCluster, kubernetes, paths } = plan;
   await mkdir(paths.root, { recursive: true, mode: 0o700 });
   await mkdir(paths.runtime, { recursive: true, mode: 0o700 });
-  await writeJson(paths.record, { name, clusters, nodesPerCluster });
+  await writeJson(paths.record, { name, clusters, nodesPerCluster, kubernetes });
   await writeJson(paths.owner, { home: paths.home });
 }
 

@@ -8,6 +8,7 @@ import { removeBpffs } from "./bpf-mount.ts";
 import { createCgroup, removeCgroup } from "./cgroups.ts";
 import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
 import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
+import { removeClusterMounts } from "./kubernetes/lab.ts";
 import { withLabLock } from "./lock.ts";
 import {
   deleteNamespaces,
@@ -20,6 +21,7 @@ import type { LabPaths, LabPlan, LabSize } from "./plan.ts";
 import { createPod, listPods, podText } from "./pods.ts";
 import type { PodHost } from "./pods.ts";
 import { checkNameIsOurs, checkOwner, checkInstallation, checkRoot } from "./preflight.ts";
+import { createStepper, type LabStep } from "./steps.ts";
 
 export interface LabEnvironment {
   readonly home: string;
@@ -27,11 +29,6 @@ export interface LabEnvironment {
   readonly signal: AbortSignal;
   /** Told what was done and how long it took. */
   readonly progress: (step: LabStep) => void;
-}
-
-export interface LabStep {
-  readonly text: string;
-  readonly ms: number;
 }
 
 /** Makes the lab, or what is missing of it, and resolves when every daemon is ready. */
@@ -113,6 +110,7 @@ async function removeLab(
     await removeCgroup(join(cgroupRoot, labNames(name).cgroup), { clock, signal });
     return "ended";
   });
+  await removeClusterMounts({ paths, ...labNames(name) }, { clock, signal });
   const namespaces = await listNamespaces(labNames(name).namespacePrefix);
   await step("namespaces", async () => {
     await deleteNamespaces(namespaces, signal);
@@ -142,16 +140,4 @@ async function restorePods(host: PodHost, signal: AbortSignal): Promise<string> 
   if (failed[0] !== undefined) throw failed[0];
   const dead = pods.filter(({ running }) => !running).length;
   return `${pods.length} there, ${dead} restarted`;
-}
-
-/** Times a step and reports it when it is done. */
-function createStepper(
-  environment: LabEnvironment,
-): (name: string, work: () => Promise<string>) => Promise<void> {
-  return async (name, work) => {
-    const startMs = environment.clock.monotonicMs();
-    const outcome = await work();
-    const ms = Math.round(environment.clock.monotonicMs() - startMs);
-    environment.progress({ text: `${name}: ${outcome}`, ms });
-  };
 }

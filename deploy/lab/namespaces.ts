@@ -59,13 +59,18 @@ export async function namespaceExists(name: string): Promise<boolean> {
   return (await look(name)) === "mounted";
 }
 
-/** Whether the process lives in the namespace that has this name now. */
+/** Whether the process lives in the network namespace that has this name now. */
 export async function isInNamespace(pid: number, name: string): Promise<boolean> {
+  return isInPinnedNamespace(pid, { kind: "net", path: namespacePath(name) });
+}
+
+/** Whether the process lives in the namespace that is pinned to this file now. */
+export async function isInPinnedNamespace(
+  pid: number,
+  { kind, path }: { kind: "net" | "mnt"; path: string },
+): Promise<boolean> {
   try {
-    const [own, wanted] = await Promise.all([
-      stat(`/proc/${pid}/ns/net`),
-      stat(namespacePath(name)),
-    ]);
+    const [own, wanted] = await Promise.all([stat(`/proc/${pid}/ns/${kind}`), stat(path)]);
     return own.ino === wanted.ino && own.dev === wanted.dev;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;

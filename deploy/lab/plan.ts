@@ -35,6 +35,15 @@ export interface LabSize {
   readonly name: string;
   readonly clusters: readonly string[];
   readonly nodesPerCluster: number;
+  /** Present when the clusters are Kubernetes' own; absent when they are manifests directories. */
+  readonly kubernetes?: LabKubernetes;
+}
+
+export interface LabKubernetes {
+  /** Folder with kube-apiserver, kubelet and the others. */
+  readonly assets: string;
+  /** Whether Tombolo is installed in the clusters. */
+  readonly install: boolean;
 }
 
 /** One network namespace on the underlay. */

@@ -89,7 +89,7 @@ export async function checkOwner(plan: Pick<LabPlan, "name" | "paths">): Promise
   );
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+export async function isInstalled(program: string): Promise<boolean> {
   for (const directory of PROGRAM_PATH.split(delimiter)) {
     if (await isUsable(join(directory, program), constants.X_OK)) return true;
   }

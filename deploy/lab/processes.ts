@@ -19,8 +19,12 @@ export interface ProcessSpec {
   readonly name: string;
   readonly argv: readonly string[];
   readonly namespace: string;
+  /** File on which a mount namespace is pinned; the machine's own by default. */
+  readonly mountNamespace?: string;
   /** Absolute path; made if missing. The process is in it before its first instruction. */
   readonly cgroup: string;
+  /** What it leaves in its cgroup when it ends goes on, and is its successor's: a runtime's pods. */
+  readonly leavesProcesses?: boolean;
   readonly logFile: string;
   readonly recordFile: string;
 }
@@ -36,7 +40,7 @@ export async function startProcess(
   spec: ProcessSpec,
   options: { clock: Clock; signal: AbortSignal },
 ): Promise<ProcessRecord> {
-  await killCgroup(spec.cgroup, options);
+  if (spec.leavesProcesses !== true) await killCgroup(spec.cgroup, options);
   await createCgroup(spec.cgroup);
   await mkdir(dirname(spec.logFile), { recursive: true });
   await mkdir(dirname(spec.recordFile), { recursive: true });
@@ -85,15 +89,20 @@ export async function stopProcess(
   await rm(spec.recordFile, { force: true });
 }
 
-/** The words that put whoever runs them into a cgroup and a namespace, then become `argv`. */
+/** The words that put whoever runs them into a cgroup and namespaces, then become `argv`. */
 export function enteringArgv(place: {
   readonly cgroup: string;
   readonly namespace: string;
+  readonly mountNamespace?: string;
   readonly argv: readonly string[];
 }): [string, ...string[]] {
-  const script = 'echo $$ > "$1" && net=$2 && shift 2 && exec nsenter --net="$net" -- "$@"';
+  const script = 'echo $$ > "$1" && shift && exec nsenter "$@"';
   const procs = join(place.cgroup, "cgroup.procs");
-  return ["sh", "-c", script, "sh", procs, namespacePath(place.namespace), ...place.argv];
+  const namespaces = [
+    `--net=${namespacePath(place.namespace)}`,
+    ...(place.mountNamespace === undefined ? [] : [`--mount=${place.mountNamespace}`]),
+  ];
+  return ["sh", "-c", script, "sh", procs, ...namespaces, "--", ...place.argv];
 }
 
 /** Undefined for a process that is gone or only waits to be collected. */
