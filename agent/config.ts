@@ -1,7 +1,6 @@
 // The agent's configuration file: read once at start, checked here, in words that say which field
 // is wrong and what would be right.
 import { readFile } from "node:fs/promises";
-import { isAbsolute } from "node:path";
 import {
   parseClusterId,
   parseClusterName,
@@ -9,21 +8,16 @@ import {
   type ClusterIdentity,
 } from "../mesh/core/cluster.ts";
 import { MeshError } from "../mesh/core/errors.ts";
+import { Fields } from "./config-fields.ts";
 
 export interface AgentConfig {
   readonly cluster: ClusterIdentity;
   readonly nodeName: string;
-  /** Of our own cluster's etcd; no other is ever read. */
-  readonly etcdEndpoints: readonly string[];
-  readonly tls: {
-    readonly caFile: string;
-    readonly certFile: string;
-    readonly keyFile: string;
-  };
+  /** Our own cluster's etcd; no other is ever read. */
+  readonly etcd: EtcdPlace;
   /** Directory in a bpffs under which maps, programs and links of this node are pinned. */
   readonly bpfRoot: string;
-  /** The cgroup whose sockets are balanced. */
-  readonly cgroupPath: string;
+  readonly cgroup: CgroupPlace;
   readonly stateDirectory: string;
   /** Unix socket of the status API. */
   readonly socket: string;
@@ -32,10 +26,50 @@ export interface AgentConfig {
     readonly port: number;
     readonly underlayMtu: number;
   };
+  /** Where the kernel's settings of this network namespace can be written. */
+  readonly procSysNet: string;
+  /** Pods speak to what is outside the mesh with the node's address. */
+  readonly masquerade: boolean;
+  /** How container runtimes find the plugin; undefined if that is somebody else's business. */
+  readonly cni: CniSettings | undefined;
   /** `ADDRESS:PORT` for /healthz and /readyz. */
   readonly healthListen: string | undefined;
   /** `ADDRESS:PORT` for /metrics. */
   readonly metricsListen: string | undefined;
+}
+
+export type EtcdPlace =
+  | { readonly kind: "fixed"; readonly endpoints: readonly string[]; readonly tls: EtcdFiles }
+  /** Found through a Kubernetes API, see agent/kubernetes. */
+  | {
+      readonly kind: "kubernetes";
+      readonly kubeconfig: string;
+      readonly context: string | undefined;
+      readonly namespace: string;
+    };
+
+export interface EtcdFiles {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** The cgroup whose sockets are balanced, or where the node's cgroup file systems are mounted. */
+export type CgroupPlace =
+  | { readonly kind: "path"; readonly path: string }
+  | { readonly kind: "root"; readonly path: string };
+
+export interface CniSettings {
+  /** Where runtimes look for configurations and for programs. */
+  readonly configDirectory: string;
+  readonly binaryDirectory: string;
+  /** Where the plugin's own files stand: as we see the directory, and as the node does. */
+  readonly hostRoot: string;
+  readonly hostRootOnHost: string;
+  /** `network`: ours gives pods their interface. `chained`: another's does. `none`: no pods. */
+  readonly mode: "network" | "chained" | "none";
+  /** In mode `chained`: the file name of the other's configuration. */
+  readonly chainAfter: string | undefined;
 }
 
 const DEFAULT_OVERLAY = {
@@ -44,25 +78,40 @@ const DEFAULT_OVERLAY = {
   port: 8472,
   underlayMtu: 1_500,
 };
+const DEFAULT_PROC_SYS_NET = "/proc/sys/net";
 /** IFNAMSIZ without its final zero. */
 const DEVICE_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,14}$/;
 const NODE_NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
+const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const FILE_NAME = /^[^/]+\.(conf|conflist|json)$/;
 /** IPv6's minimum plus the largest outer headers. */
 const UNDERLAY_MTU_MIN = 1_350;
 const UNDERLAY_MTU_MAX = 65_535;
 
-export async function readAgentConfig(path: string): Promise<AgentConfig> {
+/** What the environment tells: Kubernetes gives a pod the name of its node there only. */
+export interface ConfigEnvironment {
+  readonly nodeName?: string | undefined;
+}
+
+export async function readAgentConfig(
+  path: string,
+  environment: ConfigEnvironment = {},
+): Promise<AgentConfig> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
     throw new MeshError("not_found", `Cannot read agent configuration "${path}"`, { cause });
   }
-  return parseAgentConfig(text, path);
+  return parseAgentConfig(text, path, environment);
 }
 
 /** `path` only appears in messages. */
-export function parseAgentConfig(text: string, path: string): AgentConfig {
+export function parseAgentConfig(
+  text: string,
+  path: string,
+  environment: ConfigEnvironment = {},
+): AgentConfig {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -73,8 +122,9 @@ export function parseAgentConfig(text: string, path: string): AgentConfig {
   }
   const fields = new Fields(value, { path, prefix: "" });
   const maxConnectedClusters = parseMaxConnectedClusters(fields.get("maxConnectedClusters") ?? 255);
-  const tls = fields.object("tls");
   const overlay = fields.object("overlay", {});
+  const etcd = parseEtcdPlace(fields);
+  const cni = parseCniSettings(fields);
   return {
     cluster: {
       name: parseClusterName(fields.get("clusterName")),
@@ -84,15 +134,14 @@ export function parseAgentConfig(text: string, path: string): AgentConfig {
     nodeName: fields.text("nodeName", {
       pattern: NODE_NAME,
       want: "the node's name in Kubernetes",
+      ...(environment.nodeName === undefined ? {} : { missing: environment.nodeName }),
     }),
-    etcdEndpoints: fields.endpoints("etcdEndpoints"),
-    tls: {
-      caFile: tls.path("caFile"),
-      certFile: tls.path("certFile"),
-      keyFile: tls.path("keyFile"),
-    },
+    etcd,
     bpfRoot: fields.path("bpfRoot"),
-    cgroupPath: fields.path("cgroupPath"),
+    cgroup:
+      fields.get("cgroupRoot") === undefined
+        ? { kind: "path", path: fields.path("cgroupPath") }
+        : { kind: "root", path: fields.path("cgroupRoot") },
     stateDirectory: fields.path("stateDirectory"),
     socket: fields.path("socket"),
     overlay: {
@@ -108,85 +157,63 @@ export function parseAgentConfig(text: string, path: string): AgentConfig {
         missing: DEFAULT_OVERLAY.underlayMtu,
       }),
     },
+    procSysNet: fields.path("procSysNet", DEFAULT_PROC_SYS_NET),
+    // Under Kubernetes pods expect it; where another plugin gives addresses, it is that plugin's.
+    masquerade: fields.flag("masquerade", {
+      missing: etcd.kind === "kubernetes" && cni?.mode === "network",
+    }),
+    cni,
     healthListen: fields.listen("healthListen"),
     metricsListen: fields.listen("metricsListen"),
   };
 }
 
-/** One JSON object of the file with the place where it stands, for messages. */
-class Fields {
-  readonly #values: Readonly<Record<string, unknown>>;
-  readonly #place: { readonly path: string; readonly prefix: string };
-
-  constructor(value: unknown, place: { readonly path: string; readonly prefix: string }) {
-    this.#place = place;
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      const what = place.prefix === "" ? "the file" : `"${place.prefix.slice(0, -1)}"`;
-      throw new MeshError(
-        "invalid_argument",
-        `Cannot use ${what} of agent configuration "${place.path}": want a JSON object`,
-      );
-    }
-    this.#values = value as Record<string, unknown>;
+function parseEtcdPlace(fields: Fields): EtcdPlace {
+  if (fields.get("kubernetes") === undefined) {
+    const endpoints = fields.endpoints("etcdEndpoints");
+    const tls = fields.object("tls");
+    return {
+      kind: "fixed",
+      endpoints,
+      tls: {
+        caFile: tls.path("caFile"),
+        certFile: tls.path("certFile"),
+        keyFile: tls.path("keyFile"),
+      },
+    };
   }
+  const kubernetes = fields.object("kubernetes");
+  const any = { pattern: /./, want: 'the path of a kubeconfig file, or "in-cluster"' };
+  return {
+    kind: "kubernetes",
+    kubeconfig: kubernetes.text("kubeconfig", any),
+    context:
+      kubernetes.get("context") === undefined
+        ? undefined
+        : kubernetes.text("context", { pattern: /./, want: "a context of the kubeconfig file" }),
+    namespace: kubernetes.text("namespace", {
+      pattern: NAMESPACE_NAME,
+      want: "the namespace that Tombolo is installed in",
+    }),
+  };
+}
 
-  get(name: string): unknown {
-    return this.#values[name];
-  }
-
-  object(name: string, missing?: object): Fields {
-    const place = { ...this.#place, prefix: `${this.#place.prefix}${name}.` };
-    return new Fields(this.get(name) ?? missing, place);
-  }
-
-  text(
-    name: string,
-    rule: { readonly pattern: RegExp; readonly want: string; readonly missing?: string },
-  ): string {
-    const value = this.get(name) ?? rule.missing;
-    if (typeof value !== "string" || !rule.pattern.test(value)) this.#refuse(name, rule.want);
-    return value;
-  }
-
-  path(name: string): string {
-    const value = this.get(name);
-    if (typeof value !== "string" || !isAbsolute(value)) this.#refuse(name, "an absolute path");
-    return value;
-  }
-
-  integer(
-    name: string,
-    rule: { readonly min: number; readonly max: number; readonly missing: number },
-  ): number {
-    const value = this.get(name) ?? rule.missing;
-    const valid = typeof value === "number" && Number.isInteger(value);
-    if (!valid || value < rule.min || value > rule.max)
-      this.#refuse(name, `a whole number from ${rule.min} to ${rule.max}`);
-    return value;
-  }
-
-  endpoints(name: string): readonly string[] {
-    const value: unknown = this.get(name);
-    const valid =
-      Array.isArray(value) &&
-      value.length > 0 &&
-      value.every((item: unknown) => typeof item === "string" && /^https:\/\/\S+:\d+$/.test(item));
-    if (!valid) this.#refuse(name, 'a list of "https://ADDRESS:PORT"');
-    return value as string[];
-  }
-
-  listen(name: string): string | undefined {
-    const value = this.get(name);
-    if (value === undefined || value === null) return undefined;
-    if (typeof value !== "string" || !/^\S+:\d{1,5}$/.test(value))
-      this.#refuse(name, '"ADDRESS:PORT"');
-    return value;
-  }
-
-  #refuse(name: string, want: string): never {
-    throw new MeshError(
-      "invalid_argument",
-      `Cannot use "${this.#place.prefix}${name}" of agent configuration "${this.#place.path}": want ${want}`,
-    );
-  }
+function parseCniSettings(fields: Fields): CniSettings | undefined {
+  if (fields.get("cni") === undefined) return undefined;
+  const cni = fields.object("cni");
+  const hostRoot = cni.path("hostRoot");
+  return {
+    configDirectory: cni.path("configDirectory"),
+    binaryDirectory: cni.path("binaryDirectory"),
+    hostRoot,
+    hostRootOnHost: cni.path("hostRootOnHost", hostRoot),
+    mode: cni.choice("mode", { of: ["network", "chained", "none"], missing: "network" }),
+    chainAfter:
+      cni.get("chainAfter") === undefined
+        ? undefined
+        : cni.text("chainAfter", {
+            pattern: FILE_NAME,
+            want: "the name of a file in cni.configDirectory",
+          }),
+  };
 }

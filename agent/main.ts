@@ -1,132 +1,41 @@
-// The agent of one node: `agent/main.ts --config FILE`, inside the node's network namespace. This
-// file puts the real parts together and owns the process; ending it changes no forwarding.
-import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+// The programs of a node: the agent (`agent/main.ts --config FILE`, inside the node's network
+// namespace), and what puts the plugin on a node and takes everything from it again. This file
+// owns the process.
+import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { openDatapath, type Datapath } from "../bpf/datapath.ts";
-import { interfaceIndexFromName } from "../bpf/tc.ts";
-import { createAgentServer } from "../mesh/api/agent-server.ts";
-import { systemRandom } from "../mesh/core/backoff.ts";
 import { systemClock } from "../mesh/core/clock.ts";
 import { isMeshError, MeshError } from "../mesh/core/errors.ts";
 import { createJsonLogger, type Logger } from "../mesh/core/logger.ts";
-import { runTasks, type Task } from "../mesh/core/tasks.ts";
-import { createEtcdStore } from "../mesh/kvstore/etcd-store.ts";
 import { printError } from "../mesh/terminal.ts";
-import { createAgent } from "./agent.ts";
-import { createIpCommand } from "./apply/ip-command.ts";
-import { createNodeDevices } from "./apply/node-devices.ts";
-import { createNodeSetup } from "./apply/node-setup.ts";
-import { watchOverlay } from "./apply/overlay-watch.ts";
-import { createPodRepair } from "./apply/pod-repair.ts";
-import { createRouteOperations } from "./apply/route-operations.ts";
-import { openAddressBook, type AddressBook } from "./cni/address-book.ts";
 import { readAgentConfig, type AgentConfig } from "./config.ts";
-import { startHttpServer } from "./status/http-server.ts";
-import { createMetrics } from "./status/metrics.ts";
-import { readinessOf } from "./status/readiness.ts";
-import { createReport } from "./status/report.ts";
+import { installPlugin } from "./node/install-plugin.ts";
+import { writeLocalNodeFile } from "./node/local-node-file.ts";
+import { removeNode } from "./node/remove-node.ts";
+import { runAgent } from "./run-agent.ts";
 
-const OBJECT_DIRECTORY = fileURLToPath(new URL("../build/bpf", import.meta.url));
 const PACKAGE_FILE = new URL("../package.json", import.meta.url);
+/** Where the image holds the plugin and all that it needs. */
+const PLUGIN_SOURCE = "/opt/tombolo-host";
+/** Says that a node was tidied up, to whoever waits for the container. */
+const REMOVED_FILE = "/tmp/removed";
 
-async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
-  const startedMs = systemClock.monotonicMs();
-  const ip = createIpCommand();
-  const { device, port, underlayMtu } = config.overlay;
-  const devices = createNodeDevices({ ip, device, port });
-  const overlayIfindex = await devices.ensureOverlay(signal);
-  using datapath: Datapath = openDatapath({
-    bpfRoot: config.bpfRoot,
-    cgroupPath: config.cgroupPath,
-    overlayInterface: device,
-    objectDirectory: OBJECT_DIRECTORY,
-  });
-  const store = createEtcdStore({
-    endpoints: config.etcdEndpoints,
-    tls: config.tls,
-    serverName: `${config.cluster.name}.mesh.cilium.io`,
-    clock: systemClock,
-    random: systemRandom,
-    log,
-  });
-  const agent = createAgent({
-    config,
-    store,
-    maps: datapath.maps,
-    createRouteOperations: (settlement) =>
-      createRouteOperations({
-        ip,
-        device,
-        settlement,
-        addressesReady: (inner) => nodeSetup.ready(inner),
-      }),
-    clock: systemClock,
-    random: systemRandom,
-    log,
-  });
-  const nodeSetup = createNodeSetup({
-    ...config,
-    nodes: agent.intent.own.nodes,
-    underlayMtu,
-    devices,
-    clock: systemClock,
-    log,
-  });
-  const podRepair = createPodRepair({
-    book: await openNodeAddressBook(config.stateDirectory),
-    endpoints: datapath.maps.endpoints,
-    interfaceIndex: interfaceIndexFromName,
-    attachPod: (ifindex) => datapath.attachPod(ifindex),
-    clock: systemClock,
-    log,
-  });
-  const report = createReport({
-    agent,
-    nodeName: config.nodeName,
-    version: await readVersion(),
-    clusterState: datapath.maps.clusterState,
-    cniNode: () => nodeSetup.current(),
-    clock: systemClock,
-    kernelNowNs: () => process.hrtime.bigint(),
-    startedMs,
-  });
-  const overlay = {
-    device,
-    ifindex: overlayIfindex,
-    interfaceIndex: interfaceIndexFromName,
-    clock: systemClock,
-  };
-  const metrics = createMetrics(() => report.getStatus({}, undefined));
-  const closers: { close(): void }[] = [store];
-  try {
-    closers.push(await createAgentServer({ socket: config.socket, methods: report }));
-    const listens = new Set([config.healthListen, config.metricsListen]);
-    for (const listen of listens) {
-      if (listen === undefined) continue;
-      const readiness = () => readinessOf(agent, { isSetUp: nodeSetup.current() !== undefined });
-      closers.push(await startHttpServer({ listen, readiness, metrics: () => metrics.text() }));
-    }
-    log.info("Agent is running", { node: config.nodeName, cluster: config.cluster.name });
-    const tasks: Task[] = [
-      { name: "agent", run: (inner) => agent.run(inner) },
-      { name: "node-setup", run: (inner) => nodeSetup.run(inner) },
-      { name: "pod-repair", run: (inner) => podRepair.run(inner) },
-      { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
-    ];
-    await runTasks(tasks, signal);
-  } finally {
-    for (const closer of closers.reverse()) closer.close();
-  }
-}
+const USAGE = `Usage: tombolo-agent [COMMAND] --config FILE
 
-/** The book that the CNI plugin keeps. */
-async function openNodeAddressBook(stateDirectory: string): Promise<AddressBook> {
-  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const directory = join(stateDirectory, "address-book");
-  return openAddressBook(directory, { bootId, uniqueName: randomUUID() });
+  (no command)     run the node's agent
+  install-plugin   put the CNI plugin on the node, then end
+  remove-node      take everything of Tombolo from the node, then end
+      --wait       make ${REMOVED_FILE} afterwards and wait to be ended
+
+TOMBOLO_HOME  where \`mesh\` on this machine finds the agent
+NODE_NAME     the node's name, if FILE has none
+`;
+
+type Command = "run" | "install-plugin" | "remove-node";
+
+interface Arguments {
+  readonly command: Command;
+  readonly configPath: string;
+  readonly wait: boolean;
 }
 
 async function readVersion(): Promise<string> {
@@ -134,12 +43,80 @@ async function readVersion(): Promise<string> {
   return version;
 }
 
-function parseConfigPath(args: readonly string[]): string {
-  const { values } = parseArgs({ args: [...args], options: { config: { type: "string" } } });
+function parseArguments(args: readonly string[]): Arguments | undefined {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        wait: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (cause) {
+    throw new MeshError("invalid_argument", "Cannot read the arguments", { cause });
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return undefined;
+  const [command = "run", ...rest] = positionals;
+  const known = command === "run" || command === "install-plugin" || command === "remove-node";
+  if (!known || rest.length > 0) {
+    throw new MeshError(
+      "invalid_argument",
+      `Cannot understand "${positionals.join(" ")}": want install-plugin, remove-node or nothing`,
+    );
+  }
   if (values.config === undefined) {
     throw new MeshError("invalid_argument", "Cannot start the agent: --config FILE is missing");
   }
-  return values.config;
+  return { command, configPath: values.config, wait: values.wait ?? false };
+}
+
+async function runCommand(
+  { command, wait }: Arguments,
+  { config, log }: { readonly config: AgentConfig; readonly log: Logger },
+): Promise<void> {
+  const { signal } = abort;
+  if (command === "install-plugin") {
+    const { cni } = config;
+    if (cni === undefined) {
+      throw new MeshError(
+        "invalid_argument",
+        'Cannot install the plugin: the agent configuration has no "cni"',
+      );
+    }
+    await installPlugin({ source: PLUGIN_SOURCE, version: await readVersion(), cni, log });
+    return;
+  }
+  if (command === "remove-node") {
+    await removeNode({ config, log }, signal);
+    if (!wait) return;
+    await writeFile(REMOVED_FILE, "");
+    await untilAborted(signal);
+    return;
+  }
+  const home = process.env["TOMBOLO_HOME"];
+  if (home !== undefined && config.etcd.kind === "kubernetes") {
+    await writeLocalNodeFile(home, config);
+  }
+  const kernelNowNs = (): bigint => process.hrtime.bigint();
+  const version = await readVersion();
+  await runAgent({ config, version, clock: systemClock, kernelNowNs, log }, signal);
+}
+
+/** The timer keeps the process alive: a listener alone would not. */
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {}, 60_000);
+    const end = (): void => {
+      clearInterval(timer);
+      resolve();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
 }
 
 const stderr = { write: (text: string) => void process.stderr.write(text), colour: false };
@@ -152,8 +129,14 @@ const abort = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => abort.abort(name));
 
 try {
-  const config = await readAgentConfig(parseConfigPath(process.argv.slice(2)));
-  await runAgent(config, log.with({ node: config.nodeName }), abort.signal);
+  const parsed = parseArguments(process.argv.slice(2));
+  if (parsed === undefined) {
+    process.stdout.write(USAGE);
+  } else {
+    const environment = { nodeName: process.env["NODE_NAME"] };
+    const config = await readAgentConfig(parsed.configPath, environment);
+    await runCommand(parsed, { config, log: log.with({ node: config.nodeName }) });
+  }
 } catch (error) {
   if (!abort.signal.aborted) {
     printError(stderr, error);

@@ -10,8 +10,11 @@ export interface NodeDevicesOptions {
   /** The overlay device's name. */
   readonly device: string;
   readonly port: number;
-  /** Where the kernel's settings stand; tests give another place. */
-  readonly sysctlRoot?: string;
+  /**
+   * Where the kernel's network settings can be written: /proc/sys/net, or another mount of it
+   * where that one is read-only, as in most containers.
+   */
+  readonly procSysNet: string;
 }
 
 export interface NodeDevices {
@@ -38,8 +41,7 @@ const HOST_DEVICE_PEER = "tombolo_net";
 const OVERLAY_MAC = "02:74:6f:6d:62:6f";
 
 export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
-  const { ip, device, port } = options;
-  const sysctlRoot = options.sysctlRoot ?? "/proc/sys";
+  const { ip, device, port, procSysNet } = options;
 
   return {
     async ensureOverlay(signal) {
@@ -68,7 +70,7 @@ export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
       }
       await ip.batch([`link set ${HOST_DEVICE} up`, `link set ${HOST_DEVICE_PEER} up`], signal);
       for (const [name, value] of kernelSettings(device)) {
-        await ensureSysctl(`${sysctlRoot}/${name}`, value);
+        await ensureSysctl(`${procSysNet}/${name}`, value);
       }
       const link = found ?? (await findLink(ip, device, signal));
       return Number(link?.["ifindex"]);
@@ -95,12 +97,12 @@ export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
 /** Setting → value; only what differs is written. */
 function kernelSettings(device: string): readonly (readonly [string, string])[] {
   return [
-    ["net/ipv4/ip_forward", "1"],
-    ["net/ipv6/conf/all/forwarding", "1"],
+    ["ipv4/ip_forward", "1"],
+    ["ipv6/conf/all/forwarding", "1"],
     // Loose: an answer may come from a node's address that is not routed into the overlay.
-    [`net/ipv4/conf/${device}/rp_filter`, "2"],
-    [`net/ipv6/conf/${device}/accept_ra`, "0"],
-    [`net/ipv6/conf/${HOST_DEVICE}/accept_ra`, "0"],
+    [`ipv4/conf/${device}/rp_filter`, "2"],
+    [`ipv6/conf/${device}/accept_ra`, "0"],
+    [`ipv6/conf/${HOST_DEVICE}/accept_ra`, "0"],
   ];
 }
 

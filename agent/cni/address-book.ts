@@ -12,6 +12,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "n
 import { join } from "node:path";
 import { addressInPrefix, type Address, type Prefix } from "../../mesh/core/address.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
+import type { PairNames } from "./wiring.ts";
 
 /**
  * Addresses considered in one prefix. Kubernetes is built for 110 pods a node, large nodes run
@@ -30,6 +31,8 @@ export interface AddressRecord {
   readonly pod: string;
   /** Under which the datapath's maps stand, for a DEL when the node's file is gone. */
   readonly bpfRoot: string;
+  /** The interface if another plugin made it; ours follow from the container. */
+  readonly pair?: PairNames;
 }
 
 export type AddressOwner = Omit<AddressRecord, "address">;

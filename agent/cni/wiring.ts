@@ -10,9 +10,11 @@
 import { createHash } from "node:crypto";
 import type { Attachment, AttachedAddress } from "./result.ts";
 
-/** 15 characters is what the kernel allows. */
-const HOST_INTERFACE_PREFIX = "tbl";
+/** With the hash 15 characters, which is what the kernel allows. */
+export const HOST_INTERFACE_PREFIX = "tbl";
 const HASH_CHARACTERS = 12;
+/** No other interface has such a name. */
+export const HOST_INTERFACE_NAME = /^tbl[0-9a-f]{12}$/;
 
 export interface PairNames {
   readonly hostInterface: string;

@@ -10,7 +10,13 @@ export interface Readiness {
 
 export function readinessOf(
   agent: Pick<Agent, "intent" | "tables">,
-  node: { readonly isSetUp: boolean },
+  node: {
+    readonly isSetUp: boolean;
+    /** What else keeps pods from being attached; empty ones do not count. */
+    readonly problems?: readonly string[];
+    /** What an operator should know although the agent does what it can. */
+    readonly remarks?: readonly string[];
+  },
 ): Readiness {
   const { own } = agent.intent;
   const missing: string[] = [];
@@ -26,10 +32,12 @@ export function readinessOf(
     else if (backlog({ desired, reconciler }) > 0)
       missing.push(`"${desired.name}" is being written`);
   }
+  if (missing.length === 0) missing.push(...(node.problems ?? []).filter((text) => text !== ""));
   const remarks = agent.tables.flatMap(({ desired, reconciler }) => {
     const failed = reconciler.status().failed.size;
     return failed === 0 ? [] : [`${failed} rows of "${desired.name}" cannot be applied`];
   });
+  remarks.push(...(node.remarks ?? []).filter((text) => text !== ""));
   return { ready: missing.length === 0, reasons: [...missing, ...remarks] };
 }
 

@@ -18,7 +18,7 @@ import type { ClusterIntent, OwnIntent, PeerIntent } from "../intent/intent.ts";
 import type { CniNode } from "../plan/plan-routes.ts";
 import type { Frontend } from "../plan/plan-service.ts";
 import type { BackendGroup } from "../plan/rank-clusters.ts";
-import { readinessOf } from "./readiness.ts";
+import type { Readiness } from "./readiness.ts";
 
 export interface ReportParts {
   readonly agent: Agent;
@@ -26,6 +26,7 @@ export interface ReportParts {
   readonly version: string;
   readonly clusterState: Pick<ClusterStateMap, "get">;
   readonly cniNode: () => CniNode | undefined;
+  readonly readiness: () => Readiness;
   readonly clock: Clock;
   /** CLOCK_MONOTONIC. */
   readonly kernelNowNs: () => bigint;
@@ -69,7 +70,7 @@ function statusOf(parts: ReportParts): AgentStatus {
   const { agent, clock } = parts;
   const { cluster } = agent.intent.own;
   const node = parts.cniNode();
-  const { ready, reasons } = readinessOf(agent, { isSetUp: node !== undefined });
+  const { ready, reasons } = parts.readiness();
   const peers = agent.peers
     .status()
     .map(({ cluster: { name, id }, listed, session }) =>

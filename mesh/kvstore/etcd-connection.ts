@@ -17,8 +17,11 @@ import { readTlsFiles, type TlsFiles, type TlsMaterial } from "./tls.ts";
 export const RECEIVE_LIMIT_BYTES = 16 * 1024 * 1024;
 
 export interface EtcdConnectionOptions {
-  /** `https://host:port`, `http://host:port` or `host:port`. */
-  readonly endpoints: readonly string[];
+  /**
+   * `https://host:port`, `http://host:port` or `host:port`. A function is asked whenever a
+   * connection is opened: what it leaves out is not tried again, what is connected stays.
+   */
+  readonly endpoints: readonly string[] | (() => readonly string[]);
   readonly tls: TlsFiles | undefined;
   /** The name that the server's certificate must carry, if it is not the endpoint's. */
   readonly serverName: string | undefined;
@@ -66,9 +69,7 @@ export interface EtcdConnection {
 const KEEPALIVE_MS = 10_000;
 
 export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnection {
-  const endpoints = shuffled(options.endpoints.map(hostFromEndpoint), options.random);
-  if (endpoints.length === 0)
-    throw new MeshError("invalid_argument", "Cannot connect to etcd: no endpoint is given");
+  const listEndpoints = endpointLister(options);
   let next = 0;
   let closed = false;
   let current: Promise<EndpointClient> | undefined;
@@ -78,7 +79,8 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
     if (closed)
       throw new MeshError("aborted", "Cannot use the connection to etcd: it has been closed");
     if (current !== undefined) return current;
-    const host = endpoints[next % endpoints.length] ?? "";
+    const hosts = listEndpoints();
+    const host = hosts[next % hosts.length] ?? "";
     const opening = openClient(host, options);
     current = opening;
     opening.catch(() => {
@@ -280,6 +282,26 @@ function createSingleEndpointEtcd(
 function channelCredentials(material: TlsMaterial | undefined): ChannelCredentials {
   if (material === undefined) return credentials.createInsecure();
   return credentials.createSsl(material.ca, material.key, material.cert);
+}
+
+/** The hosts in an order of their own, which stays until the list changes. */
+function endpointLister(options: EtcdConnectionOptions): () => readonly string[] {
+  const { endpoints, random } = options;
+  const list = typeof endpoints === "function" ? endpoints : () => endpoints;
+  let known: readonly string[] = [];
+  let hosts: readonly string[] = [];
+  const look = (): readonly string[] => {
+    const now = list();
+    if (now.length === 0)
+      throw new MeshError("invalid_argument", "Cannot connect to etcd: no endpoint is given");
+    if (now.join() !== known.join()) {
+      known = [...now];
+      hosts = shuffled(now.map(hostFromEndpoint), random);
+    }
+    return hosts;
+  };
+  look();
+  return look;
 }
 
 function hostFromEndpoint(endpoint: string): string {

@@ -15,8 +15,8 @@ import { planTransactions, type Transaction } from "./transaction-plan.ts";
 import { createWatchStream } from "./watch-stream.ts";
 
 export interface EtcdStoreOptions {
-  /** `https://host:port`, `http://host:port` or `host:port`. */
-  readonly endpoints: readonly string[];
+  /** `https://host:port`, `http://host:port` or `host:port`; a function if they may change. */
+  readonly endpoints: readonly string[] | (() => readonly string[]);
   readonly tls: TlsFiles | undefined;
   /** The name that the server's certificate must carry, if it is not the endpoint's. */
   readonly serverName?: string | undefined;

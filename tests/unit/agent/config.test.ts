@@ -25,13 +25,15 @@ describe("parseAgentConfig()", () => {
     expect(parse({})).toEqual({
       cluster: { name: "east", id: 1, maxConnectedClusters: 255 },
       nodeName: "east-1.example",
-      etcdEndpoints: ["https://10.0.0.1:2379"],
-      tls: CONFIG.tls,
+      etcd: { kind: "fixed", endpoints: ["https://10.0.0.1:2379"], tls: CONFIG.tls },
       bpfRoot: "/sys/fs/bpf/tombolo",
-      cgroupPath: "/sys/fs/cgroup",
+      cgroup: { kind: "path", path: "/sys/fs/cgroup" },
       stateDirectory: "/var/lib/tombolo",
       socket: "/run/tombolo/agent.sock",
       overlay: { device: "tombolo_vxlan", port: 8472, underlayMtu: 1500 },
+      procSysNet: "/proc/sys/net",
+      masquerade: false,
+      cni: undefined,
       healthListen: undefined,
       metricsListen: undefined,
     });
@@ -42,6 +44,42 @@ describe("parseAgentConfig()", () => {
     expect(
       parse({ overlay, healthListen: "127.0.0.1:9879", metricsListen: "[::1]:9964" }),
     ).toMatchObject({ overlay, healthListen: "127.0.0.1:9879", metricsListen: "[::1]:9964" });
+  });
+
+  const KUBERNETES = { kubernetes: { kubeconfig: "in-cluster", namespace: "tombolo-system" } };
+  const CNI = {
+    configDirectory: "/host/etc/cni/net.d",
+    binaryDirectory: "/host/opt/cni/bin",
+    hostRoot: "/host/opt/tombolo",
+    hostRootOnHost: "/opt/tombolo",
+  };
+
+  test("takes a Kubernetes API in place of etcd, and the node's name from the environment", () => {
+    const { etcdEndpoints: _, tls: __, nodeName: ___, cgroupPath: ____, ...rest } = CONFIG;
+    const text = JSON.stringify({ ...rest, ...KUBERNETES, cni: CNI, cgroupRoot: "/host/cgroup" });
+    expect(parseAgentConfig(text, "a.json", { nodeName: "east-7" })).toMatchObject({
+      nodeName: "east-7",
+      etcd: {
+        kind: "kubernetes",
+        kubeconfig: "in-cluster",
+        context: undefined,
+        namespace: "tombolo-system",
+      },
+      cgroup: { kind: "root", path: "/host/cgroup" },
+      masquerade: true,
+      cni: { ...CNI, mode: "network", chainAfter: undefined },
+    });
+    expect(() => parseAgentConfig(text, "a.json")).toThrow("want the node's name in Kubernetes");
+  });
+
+  test("masquerades no pods that another plugin gives addresses, unless it is told to", () => {
+    const chained = {
+      ...KUBERNETES,
+      cni: { ...CNI, mode: "chained", chainAfter: "10-aws.conflist" },
+    };
+    expect(parse(chained).masquerade).toBe(false);
+    expect(parse({ ...chained, masquerade: true }).masquerade).toBe(true);
+    expect(parse(KUBERNETES).masquerade).toBe(false);
   });
 
   const refused: readonly [object, string][] = [
@@ -55,6 +93,13 @@ describe("parseAgentConfig()", () => {
     [{ tls: { ...CONFIG.tls, keyFile: "key" } }, '"tls.keyFile" of agent configuration "a.json"'],
     [{ bpfRoot: "bpf" }, '"bpfRoot" of agent configuration "a.json": want an absolute path'],
     [{ cgroupPath: 7 }, '"cgroupPath"'],
+    [{ cgroupRoot: "cgroup" }, '"cgroupRoot"'],
+    [{ procSysNet: "net" }, '"procSysNet"'],
+    [{ masquerade: 1 }, '"masquerade" of agent configuration "a.json": want true or false'],
+    [{ kubernetes: { namespace: "x" } }, '"kubernetes.kubeconfig"'],
+    [{ kubernetes: { ...KUBERNETES.kubernetes, namespace: "a/b" } }, '"kubernetes.namespace"'],
+    [{ cni: { ...CNI, mode: "bridge" } }, "want one of network, chained, none"],
+    [{ cni: { ...CNI, chainAfter: "../x.conf" } }, '"cni.chainAfter"'],
     [{ stateDirectory: null }, '"stateDirectory"'],
     [{ socket: "agent.sock" }, '"socket"'],
     [{ overlay: [] }, '"overlay" of agent configuration "a.json": want a JSON object'],

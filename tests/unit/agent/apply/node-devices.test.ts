@@ -13,28 +13,28 @@ const VXLAN = {
 };
 
 describe("createNodeDevices()", () => {
-  let sysctlRoot: string;
+  let procSysNet: string;
   let ip: ScriptedIp;
-  const devices = () => createNodeDevices({ ip, device: "tombolo_vxlan", port: 8472, sysctlRoot });
-  const setting = (name: string): Promise<string> => readFile(join(sysctlRoot, name), "utf8");
+  const devices = () => createNodeDevices({ ip, device: "tombolo_vxlan", port: 8472, procSysNet });
+  const setting = (name: string): Promise<string> => readFile(join(procSysNet, name), "utf8");
   const know = (name: string, link: Record<string, unknown>): void => {
     ip.answers.set(`-details link show dev ${name}`, [link]);
   };
 
   beforeEach(async () => {
     ip = createScriptedIp();
-    sysctlRoot = await mkdtemp(join(tmpdir(), "tombolo-sysctl-"));
+    procSysNet = await mkdtemp(join(tmpdir(), "tombolo-sysctl-"));
     for (const name of [
-      "net/ipv4/ip_forward",
-      "net/ipv6/conf/all/forwarding",
-      "net/ipv4/conf/tombolo_vxlan/rp_filter",
-      "net/ipv6/conf/tombolo_vxlan/accept_ra",
+      "ipv4/ip_forward",
+      "ipv6/conf/all/forwarding",
+      "ipv4/conf/tombolo_vxlan/rp_filter",
+      "ipv6/conf/tombolo_vxlan/accept_ra",
     ]) {
-      await mkdir(dirname(join(sysctlRoot, name)), { recursive: true });
-      await writeFile(join(sysctlRoot, name), "1\n");
+      await mkdir(dirname(join(procSysNet, name)), { recursive: true });
+      await writeFile(join(procSysNet, name), "1\n");
     }
   });
-  afterEach(() => rm(sysctlRoot, { recursive: true }));
+  afterEach(() => rm(procSysNet, { recursive: true }));
 
   test("ensureOverlay() makes the devices that are not there", async () => {
     await devices().ensureOverlay(never);
@@ -56,9 +56,9 @@ describe("createNodeDevices()", () => {
     know("tombolo_vxlan", VXLAN);
     know("tombolo_host", {});
     await devices().ensureOverlay(never);
-    expect(await setting("net/ipv4/ip_forward")).toBe("1\n");
-    expect(await setting("net/ipv4/conf/tombolo_vxlan/rp_filter")).toBe("2");
-    expect(await setting("net/ipv6/conf/tombolo_vxlan/accept_ra")).toBe("0");
+    expect(await setting("ipv4/ip_forward")).toBe("1\n");
+    expect(await setting("ipv4/conf/tombolo_vxlan/rp_filter")).toBe("2");
+    expect(await setting("ipv6/conf/tombolo_vxlan/accept_ra")).toBe("0");
   });
 
   for (const [what, link] of [

@@ -6,6 +6,7 @@ import { createMemoryMap } from "../../../../bpf/memory-map.ts";
 import { createMemoryStore, MemoryEtcd } from "../../../../mesh/kvstore/memory-store.ts";
 import type { StoreOperation } from "../../../../mesh/kvstore/store.ts";
 import { setClusterState } from "../../../../agent/apply/cluster-state.ts";
+import { readinessOf } from "../../../../agent/status/readiness.ts";
 import { createReport } from "../../../../agent/status/report.ts";
 import {
   EAST,
@@ -59,6 +60,7 @@ async function start(contents: readonly StoreOperation[]) {
   };
   const report = createReport({
     agent: running.agent,
+    readiness: () => readinessOf(running.agent, { isSetUp: true }),
     nodeName: "east-1",
     version: "1.2.3",
     clusterState,
