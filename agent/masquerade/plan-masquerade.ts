@@ -25,7 +25,7 @@ export function planMasquerade({ podPrefixes, devices }: MasqueradeFacts): strin
     `table ${MASQUERADE_TABLE}`,
     `delete table ${MASQUERADE_TABLE}`,
     `table ${MASQUERADE_TABLE} {`,
-    "  chain masquerade {",
+    "  chain leaving {",
     "    type nat hook postrouting priority srcnat; policy accept;",
     `    oifname { ${inside} } return`,
     `    oifname "${HOST_INTERFACE_PREFIX}*" return`,

@@ -8,7 +8,7 @@ test("planMasquerade() has a rule for each family that there is, behind the ways
   });
   expect(script.split("\n").slice(2, -1)).toEqual([
     "table inet tombolo {",
-    "  chain masquerade {",
+    "  chain leaving {",
     "    type nat hook postrouting priority srcnat; policy accept;",
     '    oifname { "tombolo_vxlan", "lo" } return',
     '    oifname "tbl*" return',
