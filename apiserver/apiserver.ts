@@ -32,12 +32,15 @@ import { createClusterIds } from "./mirror/cluster-ids.ts";
 import { createConfiguredPeers } from "./mirror/configured-peers.ts";
 import { createMirrors } from "./mirror/mirrors.ts";
 import { createOwnClaims } from "./mirror/own-claims.ts";
+import type { ObjectFollower } from "./objects/object-follower.ts";
 import { createSource } from "./source/objects.ts";
 import { createOrigin } from "./source/origin.ts";
 
 export interface ApiserverOptions {
   readonly config: ApiserverConfig;
   readonly profile: ClusterProfile;
+  /** Under Kubernetes, prepared. */
+  readonly objects: ObjectFollower | undefined;
   readonly version: string;
   readonly clock: Clock;
   readonly random: () => number;
@@ -138,7 +141,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   readonly tasks: readonly Task[];
   readonly status: () => ApiserverStatus;
 } {
-  const { config, profile, version, clock, random, log, etcd, store } = options;
+  const { config, profile, objects, version, clock, random, log, etcd, store } = options;
   const cluster = {
     name: profile.name,
     id: profile.id,
@@ -216,13 +219,21 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       configuredPeers.reapply(keys);
     }
   };
+  /** A peers directory that is being filled lists too few, and who is not listed is removed. */
+  const mirrorPeers = async (signal: AbortSignal): Promise<void> => {
+    await objects?.peersWhole(signal);
+    await mirrors.run(signal);
+  };
   return {
     tasks: [
+      ...(objects === undefined
+        ? []
+        : [{ name: "objects", run: (signal: AbortSignal) => objects.run(signal) }]),
       { name: "etcd users", run: afterEtcd((signal) => users.run(signal)) },
       { name: "source", run: (signal) => origin.run(signal) },
       { name: "export", run: afterEtcd(exportState) },
       { name: "own claims", run: (signal) => ownClaims.run(signal) },
-      { name: "mirror", run: afterEtcd((signal) => mirrors.run(signal)) },
+      { name: "mirror", run: afterEtcd(mirrorPeers) },
       { name: "configured peers", run: afterEtcd((signal) => configuredPeers.run(signal)) },
       { name: "lost keys", run: reapplyLost },
     ],
@@ -236,6 +247,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
           usersProblem: users.problem(),
         }),
         origin,
+        objectProblems: () => objects?.problems() ?? [],
         source,
         identities: allocator,
         exporter,

@@ -11,6 +11,8 @@ export interface ApiserverConfig {
   readonly directory: string;
   readonly etcd: EtcdConfig;
   readonly source: SourceConfig;
+  /** Under Kubernetes: the objects that the directory is kept equal to. */
+  readonly objects: ObjectsConfig | undefined;
   /** `ADDRESS:PORT` of health and metrics; plain HTTP without secrets, so loopback by rule. */
   readonly healthListen: string;
   /** `ADDRESS:PORT` of the join API. */
@@ -38,10 +40,18 @@ export type SourceConfig =
       readonly context?: string;
     };
 
+export interface ObjectsConfig {
+  /** An absolute path, or "in-cluster" for the service account of the pod. */
+  readonly kubeconfig: string;
+  /** The file's current context if left out. */
+  readonly context?: string;
+  readonly namespace: string;
+}
+
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 /** Beside Cilium's own health ports on a machine that runs both only one can have it. */
 const DEFAULT_HEALTH_LISTEN = "127.0.0.1:9880";
-const FIELDS = ["directory", "etcd", "source", "healthListen", "joinListen", "logLevel"];
+const FIELDS = ["directory", "etcd", "source", "objects", "healthListen", "joinListen", "logLevel"];
 const ETCD_FIELDS = {
   embedded: ["mode", "listen", "keepRunning"],
   external: ["mode", "endpoints"],
@@ -50,6 +60,9 @@ const SOURCE_FIELDS = {
   manifests: ["kind"],
   kubernetes: ["kind", "kubeconfig", "context"],
 } as const;
+const OBJECTS_FIELDS = ["kubeconfig", "context", "namespace"];
+/** A DNS label, RFC 1123. */
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Throws `not_found` or `invalid_argument` naming the file and the field. */
 export async function readApiserverConfig(path: string): Promise<ApiserverConfig> {
@@ -82,10 +95,16 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
   if (!isHostPort(joinListen)) throw wrong("joinListen", '"ADDRESS:PORT"');
   const level = LOG_LEVELS.find((known) => known === logLevel);
   if (level === undefined) throw wrong("logLevel", `one of ${LOG_LEVELS.join(", ")}`);
+  const etcd = parseEtcd(value["etcd"], wrong);
+  const objects = value["objects"];
+  if (objects !== undefined && etcd.mode !== "embedded") {
+    throw wrong("objects", 'none, unless "etcd.mode" is "embedded"');
+  }
   return {
     directory,
-    etcd: parseEtcd(value["etcd"], wrong),
+    etcd,
     source: parseSource(value["source"] ?? { kind: "manifests" }, wrong),
+    objects: objects === undefined ? undefined : parseObjects(objects, wrong),
     healthListen,
     joinListen,
     logLevel: level,
@@ -124,15 +143,32 @@ function parseSource(value: unknown, wrong: Wrong): SourceConfig {
   }
   if (kind !== "kubernetes") throw wrong("source.kind", '"manifests" or "kubernetes"');
   onlyKnown(value, { known: SOURCE_FIELDS.kubernetes, wrong, inside: "source." });
+  return { kind, ...parseAccess({ kubeconfig, context }, { wrong, inside: "source" }) };
+}
+
+function parseObjects(value: unknown, wrong: Wrong): ObjectsConfig {
+  if (!isObject(value)) throw wrong("objects", 'an object with "kubeconfig" and "namespace"');
+  onlyKnown(value, { known: OBJECTS_FIELDS, wrong, inside: "objects." });
+  const { kubeconfig, context, namespace } = value;
+  if (typeof namespace !== "string" || !NAMESPACE.test(namespace)) {
+    throw wrong("objects.namespace", "the name of a namespace");
+  }
+  return { ...parseAccess({ kubeconfig, context }, { wrong, inside: "objects" }), namespace };
+}
+
+function parseAccess(
+  { kubeconfig, context }: { kubeconfig: unknown; context: unknown },
+  { wrong, inside }: { wrong: Wrong; inside: string },
+): { kubeconfig: string; context?: string } {
   const inCluster = kubeconfig === "in-cluster";
   if (typeof kubeconfig !== "string" || (!inCluster && !isAbsolute(kubeconfig))) {
-    throw wrong("source.kubeconfig", 'an absolute path or "in-cluster"');
+    throw wrong(`${inside}.kubeconfig`, 'an absolute path or "in-cluster"');
   }
-  if (context === undefined) return { kind, kubeconfig };
+  if (context === undefined) return { kubeconfig };
   if (typeof context !== "string" || context === "" || inCluster) {
-    throw wrong("source.context", "the name of a context of the kubeconfig file");
+    throw wrong(`${inside}.context`, "the name of a context of the kubeconfig file");
   }
-  return { kind, kubeconfig, context };
+  return { kubeconfig, context };
 }
 
 /** A misspelt field would otherwise be a default that nobody asked for. */

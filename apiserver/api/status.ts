@@ -13,6 +13,8 @@ export interface StatusParts {
   readonly etcd: () => EtcdStatus;
   /** Where the cluster's state comes from: the manifests' directory or the API server's address. */
   readonly origin: { readonly name: string; place(): string; status(): SourceStatus };
+  /** What is wrong with the objects that the cluster directory follows, under Kubernetes. */
+  readonly objectProblems: () => SourceStatus["problems"];
   readonly source: Source;
   readonly identities: IdentityAllocator;
   readonly exporter: { status(): ExporterStatus };
@@ -91,7 +93,8 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
       synced,
       files,
       objects: Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, parts.source[kind].size])),
-      problems: problems.slice(0, SHOWN_PROBLEMS),
+      // Those of the few objects of our own first: the others may be thousands.
+      problems: [...parts.objectProblems(), ...problems].slice(0, SHOWN_PROBLEMS),
     },
     identities: parts.identities.counts(),
     exports,

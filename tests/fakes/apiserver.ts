@@ -33,6 +33,7 @@ export interface TestApiserver {
   readonly name: string;
   readonly directory: string;
   readonly etcdEndpoint: string;
+  readonly joinEndpoint: string;
   readonly healthPort: number;
   /** As the cluster's admin. */
   readonly store: EtcdStore;
@@ -60,6 +61,8 @@ export async function createTestApiserver(options: {
   id: number;
   /** The field of the configuration; the manifests if left out. */
   source?: object;
+  /** The field of the configuration; with it, profile and certificates are left to the apiserver. */
+  objects?: object;
 }): Promise<TestApiserver> {
   const { name, id } = options;
   const directory = await mkdtemp(join(tmpdir(), `tombolo-as-${name}-`));
@@ -68,10 +71,13 @@ export async function createTestApiserver(options: {
   const paths = clusterPaths(directory);
   const joinEndpoint = `127.0.0.1:${joinPort}`;
   await mkdir(paths.manifests);
-  await writeFile(
-    paths.profile,
-    JSON.stringify({ name, id, etcdEndpoints: [etcdEndpoint], joinEndpoint }),
-  );
+  if (options.objects === undefined) {
+    await writeFile(
+      paths.profile,
+      JSON.stringify({ name, id, etcdEndpoints: [etcdEndpoint], joinEndpoint }),
+    );
+    await initialisePki(paths.pki, { cluster: name, nowMs: Date.now() });
+  }
   const configPath = join(directory, "apiserver.json");
   await writeFile(
     configPath,
@@ -79,11 +85,12 @@ export async function createTestApiserver(options: {
       directory,
       etcd: { mode: "embedded", listen: etcdEndpoint },
       source: options.source,
+      objects: options.objects,
       healthListen: `127.0.0.1:${healthPort}`,
       joinListen: joinEndpoint,
     }),
   );
-  const pki = await initialisePki(paths.pki, { cluster: name, nowMs: Date.now() });
+  const pki = pkiPaths(paths.pki);
   const etcd = {
     endpoints: [etcdEndpoint],
     tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
@@ -114,6 +121,7 @@ export async function createTestApiserver(options: {
     name,
     directory,
     etcdEndpoint,
+    joinEndpoint,
     healthPort,
     store,
     status,

@@ -1,4 +1,4 @@
-// Tells the owners of Services what is wrong with them, as Kubernetes Events on the Service: each
+// Tells the owners of objects what is wrong with them, as Kubernetes Events on the object: each
 // thing once, slowly, and never at the cost of anything else. Status tells the same.
 import { createHash } from "node:crypto";
 import { createBackoff } from "../../../mesh/core/backoff.ts";
@@ -11,17 +11,17 @@ import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts"
 import { apiObjectKey, type ApiObject } from "../../../mesh/kubernetes/watch-state.ts";
 
 export interface EventRecorder {
-  /** What is wrong with a Service now; what is new in it is told. Empty: nothing is wrong. */
-  setProblems(service: ApiObject, messages: readonly string[]): void;
-  /** The Service is gone. */
+  /** What is wrong with an object now; what is new in it is told. Empty: nothing is wrong. */
+  setProblems(object: ApiObject, messages: readonly string[]): void;
+  /** The object is gone. */
   forget(key: string): void;
   /** Resolves when the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** A whole cluster's Services may be wrong at once; its API server has better things to do. */
+/** A whole cluster's objects may be wrong at once; its API server has better things to do. */
 const EVENT_INTERVAL_MS = 500;
-/** More than this many Services with something to tell are a matter for status. */
+/** More than this many objects with something to tell are a matter for status. */
 const MAX_QUEUED = 1_000;
 /** Kubernetes' own limit for the message of an Event. */
 const MAX_MESSAGE = 1_024;
@@ -31,27 +31,33 @@ const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
 const COMPONENT = "tombolo-apiserver";
 
 interface Telling {
-  readonly service: ApiObject;
+  readonly object: ApiObject;
   readonly message: string;
 }
 
 export function createEventRecorder(options: {
   readonly transport: KubernetesTransport;
+  /** Of the objects, which are all of one; Services if left out. */
+  readonly kind?: string;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
 }): EventRecorder {
-  const { transport, clock, random, log } = options;
+  const { transport, kind = "Service", clock, random, log } = options;
   const bell = createBell();
   const backoff = createBackoff({ ...BACKOFF, random });
-  /** Service → the messages that were queued or told and still hold. */
+  /** Object → the messages that were queued or told and still hold. */
   const current = new Map<string, ReadonlySet<string>>();
   const queue = new Map<string, Telling>();
 
   async function tell(telling: Telling, signal: AbortSignal): Promise<void> {
-    const namespace = encodeURIComponent(telling.service.metadata.namespace ?? "default");
+    const namespace = encodeURIComponent(telling.object.metadata.namespace ?? "default");
     const path = `/api/v1/namespaces/${namespace}/events`;
-    await createObject(transport, { path, body: eventBody(telling, clock.nowMs()) }, signal);
+    await createObject(
+      transport,
+      { path, body: eventBody(telling, { kind, nowMs: clock.nowMs() }) },
+      signal,
+    );
   }
 
   async function tellNext(signal: AbortSignal): Promise<void> {
@@ -67,8 +73,8 @@ export function createEventRecorder(options: {
     } catch (error) {
       if (signal.aborted) return;
       const reason = messageFromError(error);
-      const service = apiObjectKey(telling.service);
-      log.warn("Event cannot be written", { service, reason });
+      const object = apiObjectKey(telling.object);
+      log.warn("Event cannot be written", { kind, object, reason });
       if (isMeshError(error, "unavailable")) {
         await clock.sleep(backoff.nextMs(), signal);
         return;
@@ -85,15 +91,15 @@ export function createEventRecorder(options: {
 
   return {
     forget,
-    setProblems(service, messages) {
-      const key = apiObjectKey(service);
+    setProblems(object, messages) {
+      const key = apiObjectKey(object);
       const before = current.get(key) ?? new Set();
       for (const message of before) {
         if (!messages.includes(message)) queue.delete(`${key} ${message}`);
       }
       for (const message of messages) {
         if (before.has(message) || queue.size >= MAX_QUEUED) continue;
-        queue.set(`${key} ${message}`, { service, message });
+        queue.set(`${key} ${message}`, { object, message });
         bell.ring();
       }
       if (messages.length === 0) current.delete(key);
@@ -112,15 +118,18 @@ export function createEventRecorder(options: {
 }
 
 /** The name follows from what is told, so that a restarted apiserver does not tell it again. */
-function eventBody({ service, message }: Telling, nowMs: number): object {
-  const { name, namespace = "default", uid = "", resourceVersion } = service.metadata;
+function eventBody(
+  { object, message }: Telling,
+  { kind, nowMs }: { kind: string; nowMs: number },
+): object {
+  const { name, namespace = "default", uid = "", resourceVersion } = object.metadata;
   const digest = createHash("sha256").update(`${uid} ${message}`).digest("hex").slice(0, 16);
   const now = new Date(nowMs).toISOString();
   return {
     apiVersion: "v1",
     kind: "Event",
     metadata: { name: `${name}.${digest}`, namespace },
-    involvedObject: { apiVersion: "v1", kind: "Service", namespace, name, uid, resourceVersion },
+    involvedObject: { apiVersion: "v1", kind, namespace, name, uid, resourceVersion },
     type: "Warning",
     reason: "InvalidSetting",
     message: message.slice(0, MAX_MESSAGE),

@@ -35,6 +35,15 @@ describe("parseApiserverConfig()", () => {
       expect(parse({ source }).source).toEqual(source);
   });
 
+  test("takes the objects that the directory follows", () => {
+    expect(parse({}).objects).toBeUndefined();
+    for (const objects of [
+      { kubeconfig: "/etc/kubeconfig", context: "east", namespace: "tombolo-system" },
+      { kubeconfig: "in-cluster", namespace: "mesh" },
+    ])
+      expect(parse({ objects }).objects).toEqual(objects);
+  });
+
   const bad: [object, string][] = [
     [{ directory: "east" }, 'Cannot use "directory" of "c.json": want an absolute path'],
     [{ joinListen: "9881" }, 'Cannot use "joinListen" of "c.json": want "ADDRESS:PORT"'],
@@ -55,6 +64,18 @@ describe("parseApiserverConfig()", () => {
     [
       { source: { kind: "kubernetes", kubeconfig: "in-cluster", context: "east" } },
       '"source.context"',
+    ],
+    [{ objects: "in-cluster" }, '"objects"'],
+    [{ objects: { kubeconfig: "in-cluster" } }, '"objects.namespace"'],
+    [{ objects: { kubeconfig: "in-cluster", namespace: "a/b" } }, '"objects.namespace"'],
+    [{ objects: { kubeconfig: "k", namespace: "mesh" } }, '"objects.kubeconfig"'],
+    [{ objects: { kubeconfig: "/k", namespace: "mesh", kind: "x" } }, '"objects.kind"'],
+    [
+      {
+        etcd: { mode: "external", endpoints: ["https://etcd.example:2379"] },
+        objects: { kubeconfig: "/k", namespace: "mesh" },
+      },
+      'unless "etcd.mode" is "embedded"',
     ],
     [{ helthListen: "x" }, '"helthListen" of "c.json": want only directory'],
   ];

@@ -32,6 +32,7 @@ function parts(fields: Partial<StatusParts> = {}): StatusParts {
       place: () => "/m",
       status: () => ({ files: 1, problems: [] }),
     },
+    objectProblems: () => [],
     source,
     identities: createIdentityAllocator({ range: { first: 1, last: 10 }, nowMs: () => 0 }),
     exporter: { status: () => ({ kinds: new Map([["ip", WRITER]]), unplannable: new Map() }) },

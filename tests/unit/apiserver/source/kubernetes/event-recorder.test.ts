@@ -48,6 +48,19 @@ describe("createEventRecorder()", () => {
     });
   });
 
+  test("or on objects of the kind that it is made for", async () => {
+    const seams = { transport, clock, random: () => 0.5, log: silentLogger };
+    const secrets = createEventRecorder({ ...seams, kind: "Secret" });
+    const abort = new AbortController();
+    const running = secrets.run(abort.signal);
+    transport.answer(201, {});
+    secrets.setProblems(service("cart"), ["Cannot use it"]);
+    await clock.settle();
+    expect(transport.requests[0]?.body).toMatchObject({ involvedObject: { kind: "Secret" } });
+    abort.abort();
+    await running;
+  });
+
   test("tells each thing once, also when the Service changes otherwise", async () => {
     transport.answer(201, {});
     for (let change = 0; change < 5; change++) {
