@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { throwIfAborted, type Clock } from "../../mesh/core/clock.ts";
 
 export interface ArchiveStore {
-  /** Path of a finished file; undefined while there is none. Marks it as used now. */
+  /** Path of a finished file or folder; undefined while there is none. Marks it as used now. */
   find(name: string): Promise<string | undefined>;
   /** Runs `make`, which writes the file at the path it is given, unless the file is there. */
   ensure(name: string, make: (path: string, work: string) => Promise<void>): Promise<string>;
@@ -66,14 +66,14 @@ export function createArchiveStore(options: {
         names.map(async (name) => ({ name, usedMs: (await stat(join(directory, name))).mtimeMs })),
       );
       const old = files.sort((a, b) => b.usedMs - a.usedMs).slice(count);
-      await Promise.all(old.map(({ name }) => rm(join(directory, name), { force: true })));
+      await Promise.all(old.map(({ name }) => remove(join(directory, name))));
     },
   };
 }
 
 /** PREFIX and a hash: "tombolo-" is no prefix of "tombolo-lab-0123.tar". */
 function isOfKind(name: string, prefix: string): boolean {
-  return name.startsWith(prefix) && /^[0-9a-f]+\.tar$/.test(name.slice(prefix.length));
+  return name.startsWith(prefix) && /^[0-9a-f]+(\.tar)?$/.test(name.slice(prefix.length));
 }
 
 async function removeLeftovers(directory: string): Promise<void> {

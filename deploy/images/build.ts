@@ -51,15 +51,18 @@ export async function ensureImage(seams: ImageSeams, signal: AbortSignal): Promi
 
   requireRoot();
   const logFile = await freshLog(seams);
-  const baseTar = await store.ensure(`base-${base}.tar`, async (tar, work) => {
+  const baseStore = await store.ensure(`base-${base}`, async (path, work) => {
     say("making the Debian root that the image stands on; this happens once, in about a minute");
+    const tar = join(work, "base.tar");
     await makeBase({ recipeDirectory, tar, work, logFile }, signal);
+    say("importing it");
+    await importBase({ tar, baseStore: path, work, logFile }, signal);
   });
   const archive = await store.ensure(file, async (path, work) => {
     say(`staging ${entries.length} files`);
     const context = join(work, "context");
     await stageContext(entries, context, signal);
-    await buildArchive({ baseTar, context, name, path, work, logFile, say }, signal);
+    await buildArchive({ baseStore, context, name, path, work, logFile, say }, signal);
   });
   await store.keepNewest("tombolo-", KEPT_ARCHIVES);
   await store.keepNewest("base-", 1);
@@ -118,7 +121,8 @@ function archiveDirectory({ root = PROJECT_ROOT, directory }: ImageSeams): strin
 }
 
 interface Build {
-  readonly baseTar: string;
+  /** A container storage that holds the base, to read. */
+  readonly baseStore: string;
   readonly context: string;
   readonly name: string;
   readonly path: string;
@@ -127,32 +131,60 @@ interface Build {
   readonly say: ImageSeams["say"];
 }
 
-/** Runs the Dockerfile with a storage of its own inside the work folder. */
+/** Runs the Dockerfile; its only layer goes straight into the archive. */
 async function buildArchive(build: Build, signal: AbortSignal): Promise<void> {
-  const { baseTar, context, name, path, work, logFile, say } = build;
-  const temporary = join(work, "tmp");
-  await mkdir(temporary);
-  const storage = ["--root", join(work, "storage"), "--runroot", join(work, "run")];
-  const buildah = ["env", `TMPDIR=${temporary}`, "buildah", "--storage-driver", "vfs", ...storage];
-  const step = async (purpose: string, words: readonly string[]): Promise<void> => {
-    say(purpose);
-    await runStep({ purpose, argv: [...buildah, ...words], logFile }, signal);
-  };
-  await step("import the Debian root", ["from", "--name", "base", "scratch"]);
-  await step("unpack the Debian root", ["add", "base", baseTar, "/"]);
-  await step("commit the Debian root", ["commit", "--rm", "base", BASE_NAME]);
-  await step("run the Dockerfile", [
+  const { baseStore, context, name, path, work, logFile, say } = build;
+  const options = [`--storage-opt=vfs.imagestore=${baseStore}`];
+  const buildah = await buildahIn(join(work, "storage"), { work, options });
+  say("running the Dockerfile");
+  const argv = [
+    ...buildah,
     "bud",
     "--isolation=chroot",
     "--pull-never",
     "--layers=false",
     "--squash",
     `--build-arg=BASE=${BASE_NAME}`,
-    `--tag=${name}`,
+    `--tag=docker-archive:${path}:${name}`,
     context,
-  ]);
-  await step("write the archive", ["push", name, `docker-archive:${path}:${name}`]);
+  ];
+  await runStep({ purpose: "run the Dockerfile", argv, logFile }, signal);
   await chmod(path, 0o644);
+}
+
+/** Makes a container storage of a root's tar file, which builds then read. */
+async function importBase(
+  base: Pick<Build, "baseStore" | "work" | "logFile"> & { readonly tar: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const buildah = await buildahIn(base.baseStore, { work: base.work, options: [] });
+  const container = "base";
+  for (const words of [
+    ["from", "--name", container, "scratch"],
+    ["add", container, base.tar, "/"],
+    ["commit", "--rm", container, BASE_NAME],
+  ]) {
+    const argv = [...buildah, ...words];
+    await runStep({ purpose: "import the Debian root", argv, logFile: base.logFile }, signal);
+  }
+}
+
+/** The words that run buildah on a storage of our own, never on the user's. */
+async function buildahIn(
+  storage: string,
+  { work, options }: { readonly work: string; readonly options: readonly string[] },
+): Promise<string[]> {
+  const temporary = join(work, "tmp");
+  await mkdir(temporary, { recursive: true });
+  return [
+    "env",
+    `TMPDIR=${temporary}`,
+    "buildah",
+    "--storage-driver=vfs",
+    `--root=${storage}`,
+    `--runroot=${join(work, "run")}`,
+    ...options,
+  ];
 }
 
 /** The log of the last build, begun anew. */

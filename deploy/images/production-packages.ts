@@ -24,7 +24,7 @@ export function productionPackages(lockFile: string): string[] {
 const NEVER_LOADED =
   /\.([cm]?ts|map|md|markdown|cc|hh|h|c|inc|def|gyp|gypi|bare|tsbuildinfo)$|^CMakeLists\.txt$/i;
 const FOLDERS_NEVER_LOADED = /^(prebuilds|musl_[a-z0-9]+|vendor|doc|docs|\.github)$/;
-/** Packages whose folder of such a name is code. */
+/** What must go along with code that is passed on. */
 const LICENCE = /^(licen[cs]e|copying|notice)/i;
 
 /**

@@ -19,8 +19,22 @@ run_logged() { # LOG SENTENCE COMMAND...
 	return 1
 }
 
+# Names in the lists, but for those whose command is there by another package.
+wanted_debian_packages() {
+	sed -n 's/^\([a-z0-9][^ ]*\) \(unless=\([^ ]*\)\)\{0,1\}.*/\1 \3/p' $package_lists |
+		while read -r package command; do
+			if [ -z "$command" ] || ! command -v "$command" >/dev/null; then
+				echo "$package"
+			fi
+		done
+}
+
+is_debian_package() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
 missing_debian_packages() {
-	wanted=$(sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' $package_lists)
+	wanted=$(wanted_debian_packages)
 	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
 		sed -n 's/^installed //p')
 	for package in $wanted; do
@@ -50,7 +64,8 @@ install_debian_packages() {
 	fi
 	say "installing Debian packages that are missing:"
 	for package in $missing; do
-		sed -n "s/^\($package\)  *\(.*\)/    \1: \2/p" $package_lists >&2
+		sed -n "s/^\($package\)  *\(unless=[^ ]* *\)\{0,1\}\(.*\)/    \1: \3/p" \
+			$package_lists >&2
 	done
 	run_logged build/apt-update.log "cannot refresh Debian's package lists" \
 		apt-get -q update || return 1
@@ -70,11 +85,20 @@ tools_are_there() {
 	done
 }
 
+# Packages with a daemon that Debian would start: the package, its command, its service.
+daemon_packages() {
+	echo "etcd-server etcd etcd.service"
+	echo "containerd containerd containerd.service"
+	echo "nats-server nats-server nats-server.service"
+}
+
 # Debian starts a daemon as soon as its package is installed, and at every boot. Tombolo starts
-# its own etcd where it needs one; the package's stays off unless it was there before.
+# its own where it needs one; the package's stays off unless it was there before.
 without_services() {
 	policy=/usr/sbin/policy-rc.d
-	had_etcd=$(command -v etcd || true)
+	new_daemons=$(daemon_packages | while read -r package command service; do
+		command -v "$command" >/dev/null || echo "$package $service"
+	done)
 	made_policy=
 	if [ ! -e "$policy" ]; then
 		made_policy=yes
@@ -90,10 +114,13 @@ without_services() {
 		rm -f "$policy"
 		trap - EXIT INT TERM
 	fi
-	if [ -z "$had_etcd" ] && command -v deb-systemd-helper >/dev/null; then
-		# The helper refuses to work unless it believes that dpkg called it.
-		DPKG_MAINTSCRIPT_PACKAGE=etcd-server deb-systemd-helper disable etcd.service \
-			>/dev/null 2>&1 || true
+	if command -v deb-systemd-helper >/dev/null; then
+		echo "$new_daemons" | while read -r package service; do
+			[ -n "$package" ] && is_debian_package "$package" || continue
+			# The helper refuses to work unless it believes that dpkg called it.
+			DPKG_MAINTSCRIPT_PACKAGE=$package deb-systemd-helper disable "$service" \
+				>/dev/null 2>&1 || true
+		done
 	fi
 	return $status
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What `npm start`, `npm test` and `npm run check|bench|build|docs|image` run: sets up what is missing
-# (Debian packages, npm packages, eBPF objects), says what and why, then does the job with the
-# project's own Node. POSIX sh, because it runs before anything of the project is installed.
+# What `npm start`, `npm test` and `npm run check|bench|build|docs|image` run: sets up what is
+# missing (Debian packages, npm packages, eBPF objects), says what and why, then does the job with
+# the project's own Node. POSIX sh, because it runs before anything of the project is installed.
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)

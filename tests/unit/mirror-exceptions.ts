@@ -4,6 +4,7 @@
 
 /** Source file → the test that would fail if it were wrong. */
 export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["agent/cni/status.ts", "tests/integration/cni-plugin.test.ts"],
   ["agent/cni/attach.ts", "tests/integration/cni-plugin.test.ts"],
   ["agent/cni/datapath.ts", "tests/integration/cni-plugin.test.ts"],
   ["agent/cni/detach.ts", "tests/integration/cni-plugin.test.ts"],
@@ -23,6 +24,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["apiserver/export/exporter.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/main.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/mirror/kinds.ts", "tests/integration/apiserver-mirror.test.ts"],
+  ["apiserver/objects/object-follower.ts", "tests/kubernetes/apiserver-objects.test.ts"],
   ["apiserver/source/fields.ts", "tests/unit/apiserver/source/manifests/parse-file.test.ts"],
   ["mesh/kubernetes/api-calls.ts", "tests/unit/mesh/kubernetes/watch-loop.test.ts"],
   [
@@ -49,6 +51,10 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["bpf/object.ts", "tests/bpf/adoption.test.ts"],
   ["bpf/pin.ts", "tests/bpf/adoption.test.ts"],
   ["bpf/tc.ts", "tests/bpf/overlay.test.ts"],
+  ["deploy/images/base.ts", "tests/integration/image.test.ts"],
+  ["deploy/images/build.ts", "tests/integration/image.test.ts"],
+  ["deploy/images/main.ts", "tests/integration/image.test.ts"],
+  ["deploy/images/run-step.ts", "tests/integration/image.test.ts"],
   ["deploy/lab/bpf-mount.ts", "tests/e2e/lab-down.test.ts"],
   ["deploy/lab/lab.ts", "tests/e2e/lab-down.test.ts"],
   ["deploy/lab/namespaces.ts", "tests/e2e/lab-down.test.ts"],
