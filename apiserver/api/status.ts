@@ -70,6 +70,7 @@ const SHOWN_PROBLEMS = 100;
 export function gatherStatus(parts: StatusParts): ApiserverStatus {
   const { writable, usersProblem, ...etcd } = parts.etcd();
   const { files, problems } = parts.origin.status();
+  const objectProblems = parts.objectProblems();
   const exporter = parts.exporter.status();
   const exports = [...exporter.kinds].map(([kind, writer]) => ({
     kind,
@@ -94,7 +95,7 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
       files,
       objects: Object.fromEntries(SOURCE_KINDS.map((kind) => [kind, parts.source[kind].size])),
       // Those of the few objects of our own first: the others may be thousands.
-      problems: [...parts.objectProblems(), ...problems].slice(0, SHOWN_PROBLEMS),
+      problems: [...objectProblems, ...problems].slice(0, SHOWN_PROBLEMS),
     },
     identities: parts.identities.counts(),
     exports,
@@ -103,6 +104,7 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
     reasons: [
       ...reasons,
       ...(usersProblem === "" ? [] : [`etcd users are not as they should be: ${usersProblem}`]),
+      ...objectReasons(objectProblems),
       ...unplannableReasons(exporter.unplannable),
     ],
     uptimeSeconds: parts.uptimeSeconds(),
@@ -129,6 +131,12 @@ function unreadyReasons(state: {
   const waiting = exports.filter((item) => !item.synced).map(({ kind }) => kind);
   if (waiting.length > 0) reasons.push(`not yet written whole: ${waiting.join(", ")}`);
   return reasons;
+}
+
+function objectReasons(problems: SourceStatus["problems"]): string[] {
+  return problems
+    .slice(0, SHOWN_FAILURES)
+    .map(({ object, message }) => (object === "" ? message : `${object}: ${message}`));
 }
 
 function unplannableReasons(unplannable: ReadonlyMap<string, string>): string[] {

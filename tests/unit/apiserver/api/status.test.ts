@@ -49,6 +49,20 @@ const exporter = (writer: WriterStatus) => ({
 });
 
 describe("gatherStatus()", () => {
+  test("names objects that cannot be used, without being less ready for it", () => {
+    const problem = { file: "", line: 0, column: 0, severity: "error" as const };
+    const objectProblems = () => [
+      { ...problem, object: "Secret mesh/tombolo-peer-west", message: "no key" },
+      { ...problem, object: "", message: "Cannot follow Secrets" },
+    ];
+    const status = gatherStatus(parts({ objectProblems }));
+    expect(status).toMatchObject({
+      ready: true,
+      reasons: ["Secret mesh/tombolo-peer-west: no key", "Cannot follow Secrets"],
+    });
+    expect(status.source.problems).toHaveLength(2);
+  });
+
   test("is ready without reasons when our own state is whole", () => {
     expect(gatherStatus(parts())).toMatchObject({ ready: true, reasons: [], uptimeSeconds: 5 });
   });
