@@ -6,6 +6,7 @@ import { isMeshError } from "./core/errors.ts";
 import { createJsonLogger } from "./core/logger.ts";
 import { dispatch } from "./commands/dispatch.ts";
 import { COMMANDS } from "./commands/registry.ts";
+import { kubeconfigPaths } from "./kubernetes/kubeconfig-contexts.ts";
 import { printError, type Output } from "./terminal.ts";
 
 function outputFromStream(stream: NodeJS.WriteStream): Output {
@@ -39,6 +40,8 @@ try {
       level: process.env["TOMBOLO_DEBUG"] === undefined ? "warn" : "debug",
     }),
     home: process.env["TOMBOLO_HOME"] ?? "/var/lib/tombolo",
+    kubeconfigs: kubeconfigPaths(process.env),
+    kubernetesAssets: process.env["KUBEBUILDER_ASSETS"],
     argv,
     signal: abort.signal,
   });

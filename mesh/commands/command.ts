@@ -11,6 +11,10 @@ export interface CommandContext {
   readonly random: () => number;
   /** Where contexts and labs live: TOMBOLO_HOME, /var/lib/tombolo by default. */
   readonly home: string;
+  /** The kubeconfig files that this machine's user has, in the order in which they count. */
+  readonly kubeconfigs: readonly string[];
+  /** KUBEBUILDER_ASSETS: a folder with the programs of Kubernetes, for a lab of Kubernetes. */
+  readonly kubernetesAssets?: string | undefined;
   /** The words after `mesh`, for a command that must start itself again inside a namespace. */
   readonly argv: readonly string[];
   /** Aborted by SIGINT and SIGTERM. */

@@ -1,29 +1,44 @@
-// `mesh context list`: the clusters that this machine may operate, and whether their directories
-// can be read. Looks at files only; whether a cluster runs is for `mesh status` to say.
+// `mesh context list`: the clusters that this machine may operate, through directories and through
+// Kubernetes APIs, and whether the directories can be read. Looks at files only; whether a cluster runs is for `mesh status` to say.
 import { readClusterProfile, type ClusterProfile } from "../contexts/cluster-directory.ts";
-import { listContexts, readContext, type MeshContext } from "../contexts/contexts.ts";
+import {
+  isKubernetesContext,
+  listContexts,
+  readContext,
+  type DirectoryContext,
+  type KubernetesContext,
+} from "../contexts/contexts.ts";
 import { messageFromError } from "../core/errors.ts";
+import {
+  listKubeconfigContexts,
+  type KubeconfigContext,
+} from "../kubernetes/kubeconfig-contexts.ts";
 import { formatJson, formatTable, parseOutputFormat } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 
-const USAGE = `Usage: mesh context list [--output table|json]
+const USAGE = `Usage: mesh context list [--kubeconfig FILE] [--output table|json]
 
-A context is a cluster that this machine has access to. \`mesh lab up\` makes one for each of its
-clusters; all other commands take a context's name where they want a cluster.
+A context is a cluster that this machine has access to: through its directory, or through its
+Kubernetes API. \`mesh lab up\` makes one for each of its clusters, and every context of the
+kubeconfig is one. All other commands take a context's name where they want a cluster.
 
-  --output FORMAT   table or json (table)
+  --kubeconfig FILE  file with further contexts ($KUBECONFIG, or ~/.kube/config)
+  --output FORMAT    table or json (table)
 
 Example:
   mesh context list --output json
 `;
 
-/** One context; what could not be read is null, and `problem` says why. */
+/** One context; what is not known without asking the cluster is null, as is what was not read. */
 interface ContextRow {
   readonly name: string;
+  readonly kind: "directory" | "kubernetes";
   readonly clusterId: number | null;
   readonly etcdEndpoints: readonly string[];
   readonly directory: string | null;
+  readonly kubeconfig: string | null;
+  readonly kubeContext: string | null;
   readonly networkNamespace: string | null;
   readonly problem: string | null;
 }
@@ -35,13 +50,20 @@ export const contextListCommand: Command = {
   async run(args, context) {
     const { values, positionals } = parseArguments(args, {
       usage: USAGE,
-      flags: { output: { type: "string" } },
+      flags: { kubeconfig: { type: "string" }, output: { type: "string" } },
     });
     if (positionals.length > 0)
       throw usageError(`Cannot list context "${positionals[0]}": the list takes no names`, USAGE);
     const format = parseOutputFormat(values.output);
     const names = await listContexts(context.home);
-    const rows = await Promise.all(names.map((name) => readRow(context.home, name)));
+    const own = await Promise.all(names.map((name) => readRow(context.home, name)));
+    const files = values.kubeconfig === undefined ? context.kubeconfigs : [values.kubeconfig];
+    const others = await listKubeconfigContexts(files);
+    const rows = [
+      ...own,
+      // A name that this machine has a file for means that one.
+      ...others.filter(({ name }) => !names.includes(name)).map(rowOfKubeconfig),
+    ];
     context.stdout.write(format === "json" ? formatJson(rows) : formatRows(rows));
     if (rows.length === 0)
       context.stderr.write("mesh: there is no context yet; `mesh lab up` makes two\n");
@@ -51,11 +73,13 @@ export const contextListCommand: Command = {
 
 /** One broken context must not hide the others, so its error becomes a part of its row. */
 async function readRow(home: string, name: string): Promise<ContextRow> {
-  let place: MeshContext | undefined;
+  let place: DirectoryContext | undefined;
   let profile: ClusterProfile | undefined;
   let problem: string | null = null;
   try {
-    place = await readContext(home, name);
+    const found = await readContext(home, name);
+    if (isKubernetesContext(found)) return kubernetesRow(found);
+    place = found;
     profile = await readClusterProfile(place.directory);
     if (profile.name !== name)
       problem = `the directory holds cluster "${profile.name}", want "${name}"`;
@@ -64,11 +88,33 @@ async function readRow(home: string, name: string): Promise<ContextRow> {
   }
   return {
     name,
+    kind: "directory",
     clusterId: profile?.id ?? null,
     etcdEndpoints: profile?.etcdEndpoints ?? [],
     directory: place?.directory ?? null,
+    kubeconfig: null,
+    kubeContext: null,
     networkNamespace: place?.networkNamespace ?? null,
     problem,
+  };
+}
+
+function rowOfKubeconfig({ name, kubeconfig }: KubeconfigContext): ContextRow {
+  const networkNamespace = undefined;
+  return kubernetesRow({ name, kubeconfig, kubeContext: name, networkNamespace });
+}
+
+function kubernetesRow(place: Omit<KubernetesContext, "namespace">): ContextRow {
+  return {
+    name: place.name,
+    kind: "kubernetes",
+    clusterId: null,
+    etcdEndpoints: [],
+    directory: null,
+    kubeconfig: place.kubeconfig,
+    kubeContext: place.kubeContext ?? null,
+    networkNamespace: place.networkNamespace ?? null,
+    problem: null,
   };
 }
 
@@ -78,7 +124,8 @@ function formatRows(rows: readonly ContextRow[]): string {
     [
       { header: "CONTEXT", text: ({ name }) => name },
       { header: "ID", text: ({ clusterId }) => text(clusterId), align: "right" },
-      { header: "DIRECTORY", text: ({ directory }) => text(directory) },
+      { header: "KIND", text: ({ kind }) => kind },
+      { header: "WHERE", text: ({ directory, kubeconfig }) => text(directory ?? kubeconfig) },
       { header: "NETWORK", text: ({ networkNamespace }) => networkNamespace ?? "this machine's" },
       { header: "PROBLEM", text: ({ problem }) => problem ?? "none" },
     ],

@@ -1,7 +1,7 @@
 // `mesh disconnect`: shows what two clusters would lose, then takes them apart; cleans the own
 // side alone when the peer is gone.
-import { readContext, type MeshContext } from "../contexts/contexts.ts";
-import { openClusterAccess } from "../connect/context-access.ts";
+import type { MeshContext } from "../contexts/contexts.ts";
+import { openContext } from "../connect/context-access.ts";
 import {
   breaksService,
   disconnectClusters,
@@ -9,11 +9,12 @@ import {
   type Side,
   type SideLosses,
 } from "../connect/disconnect.ts";
-import { isMeshError, messageFromError } from "../core/errors.ts";
+import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import { formatJson, parseOutputFormat, styled, type Output } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { enterNamespace } from "./enter-namespace.ts";
+import { CONTEXT_FLAGS, CONTEXT_HELP, findContext, type ContextWish } from "./select-context.ts";
 
 const USAGE = `Usage: mesh disconnect CONTEXT PEER [--force] [--dry-run] [--output table|json]
 
@@ -21,9 +22,10 @@ Takes two clusters apart. Shows first which global services would lose backends,
 if one would be left without any, unless --force is given. PEER is a context, or the name of a
 cluster that is gone: then only CONTEXT's side is cleaned.
 
-  --force      disconnect also when services lose their last backends
-  --dry-run    show what would break; change nothing
-  --output     table (default) or json
+  --force        disconnect also when services lose their last backends, or when PEER's API server
+                 does not answer: then only CONTEXT's side is cleaned
+  --dry-run      show what would break; change nothing
+${CONTEXT_HELP}  --output       table (default) or json
 
 Examples:
   mesh disconnect east west --dry-run
@@ -31,6 +33,7 @@ Examples:
 `;
 
 const FLAGS = {
+  ...CONTEXT_FLAGS,
   force: { type: "boolean" },
   "dry-run": { type: "boolean" },
   output: { type: "string" },
@@ -50,15 +53,18 @@ export const disconnectCommand: Command = {
         USAGE,
       );
     }
-    const own = await readContext(context.home, name);
+    const { kubeconfig, namespace } = values;
+    const own = await findContext({ name, kubeconfig, namespace }, context);
     const status = await enterNamespace(own.networkNamespace, context);
     if (status !== undefined) return status;
     const side = await openSide(own, context);
-    const peerSide = await openPeerSide(peerName, context);
+    const force = values.force === true;
+    const peerWish = { name: peerName, kubeconfig, namespace };
+    const peerSide = await openPeerSide(peerWish, { context, force });
     const result = await disconnectClusters(side, {
       peer: peerSide?.cluster ?? peerName,
       peerSide,
-      force: values.force === true,
+      force,
       dryRun: values["dry-run"] === true,
       onLosses: (losses) => context.stderr.write(describeLosses(losses, context.stderr)),
       signal: context.signal,
@@ -70,18 +76,28 @@ export const disconnectCommand: Command = {
 };
 
 async function openSide(item: MeshContext, context: CommandContext): Promise<Side> {
-  const access = openClusterAccess({ context: item.name, directory: item.directory }, context);
+  const { access } = openContext(item, context);
   return { access, cluster: (await access.readProfile()).name };
 }
 
 /** Undefined, and said so, when there is no way in to the peer any more. */
-async function openPeerSide(name: string, context: CommandContext): Promise<Side | undefined> {
+async function openPeerSide(
+  wish: ContextWish,
+  { context, force }: { context: CommandContext; force: boolean },
+): Promise<Side | undefined> {
   try {
-    return await openSide(await readContext(context.home, name), context);
+    return await openSide(await findContext(wish, context), context);
   } catch (error) {
-    if (!isMeshError(error, "not_found")) throw error;
+    const silent = isMeshError(error, "unavailable") || isMeshError(error, "deadline_exceeded");
+    if (silent && !force) {
+      throw new MeshError("unavailable", `Cannot disconnect both sides`, {
+        cause: error,
+        hint: "if that cluster is gone, --force cleans only the own side",
+      });
+    }
+    if (!silent && !isMeshError(error, "not_found")) throw error;
     context.stderr.write(
-      `"${name}" cannot be reached (${messageFromError(error)}): only the own side is cleaned\n`,
+      `"${wish.name}" cannot be reached (${messageFromError(error)}): only the own side is cleaned\n`,
     );
     return undefined;
   }

@@ -1,28 +1,29 @@
 // `mesh invite`: prints a token with which another operator can join a cluster of theirs to ours.
-import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
-import { readContext } from "../contexts/contexts.ts";
+import { openContext } from "../connect/context-access.ts";
+import { isKubernetesContext } from "../contexts/contexts.ts";
 import { createInvite, INVITE_TTL_DEFAULT_MS, parseInviteTtl } from "../connect/invite.ts";
-import { createInviteStore } from "../connect/invite-store.ts";
 import { encodeInviteToken } from "../connect/invite-token.ts";
-import { readAuthority } from "../../pki/files.ts";
 import { formatJson, parseOutputFormat } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { enterNamespace } from "./enter-namespace.ts";
+import { CONTEXT_FLAGS, CONTEXT_HELP, findContext } from "./select-context.ts";
 
 const USAGE = `Usage: mesh invite --context NAME [--ttl 15m] [--output table|json]
 
 Prints a token with which one other cluster can join this one. It works once and for minutes.
 Whoever holds it can connect a cluster: send it on a channel that you trust.
 
-  --context    the cluster that invites
-  --ttl        how long it works: 60s to 24h, 15m by default
-  --output     table (default) or json
+  --context      the cluster that invites
+  --ttl          how long it works: 60s to 24h, 15m by default
+${CONTEXT_HELP}  --output       table (default) or json
 
 Example:
   mesh invite --context west --ttl 30m
 `;
 
 const FLAGS = {
+  ...CONTEXT_FLAGS,
   context: { type: "string" },
   ttl: { type: "string" },
   output: { type: "string" },
@@ -39,13 +40,15 @@ export const inviteCommand: Command = {
     if (values.context === undefined || positionals.length > 0) {
       throw usageError("Cannot invite: name the inviting cluster with --context", USAGE);
     }
-    const { directory } = await readContext(context.home, values.context);
-    const profile = await readClusterProfile(directory);
-    const { certificate } = await readAuthority(clusterPaths(directory).pki);
+    const found = await findContext({ ...values, name: values.context }, context);
+    const entered = isKubernetesContext(found)
+      ? await enterNamespace(found.networkNamespace, context)
+      : undefined; // Its files can be read from here.
+    if (entered !== undefined) return entered;
+    const cluster = openContext(found, context);
     const token = await createInvite({
-      profile,
-      authority: certificate,
-      invites: createInviteStore(directory),
+      inviter: await cluster.readInviter(context.signal),
+      invites: cluster.invites,
       ttlMs,
       nowMs: context.clock.nowMs(),
     });

@@ -1,7 +1,6 @@
 // `mesh join`: connects a cluster of ours with one whose operator gave us a token.
 import { readFile } from "node:fs/promises";
-import { readContext } from "../contexts/contexts.ts";
-import { openClusterAccess } from "../connect/context-access.ts";
+import { openContext } from "../connect/context-access.ts";
 import { parseInviteToken } from "../connect/invite-token.ts";
 import { joinCluster } from "../connect/join.ts";
 import { MeshError } from "../core/errors.ts";
@@ -9,6 +8,7 @@ import { formatJson, parseOutputFormat, styled } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { enterNamespace } from "./enter-namespace.ts";
+import { CONTEXT_FLAGS, CONTEXT_HELP, findContext } from "./select-context.ts";
 
 const USAGE = `Usage: mesh join TOKEN --context NAME [--output table|json]
        mesh join --token-file PATH --context NAME [--output table|json]
@@ -20,7 +20,7 @@ are left as they were.
   --context      the cluster that joins
   --token-file   read the token from a file, or from /dev/stdin: the arguments of a process can be
                  read by every user of the machine
-  --output       table (default) or json
+${CONTEXT_HELP}  --output       table (default) or json
 
 Examples:
   mesh join tmb1.ANl4… --context east
@@ -28,6 +28,7 @@ Examples:
 `;
 
 const FLAGS = {
+  ...CONTEXT_FLAGS,
   context: { type: "string" },
   "token-file": { type: "string" },
   output: { type: "string" },
@@ -44,13 +45,15 @@ export const joinCommand: Command = {
     if (values.context === undefined) {
       throw usageError("Cannot join: name the joining cluster with --context", USAGE);
     }
-    const { name, directory, networkNamespace } = await readContext(context.home, values.context);
-    const status = await enterNamespace(networkNamespace, context);
+    const { kubeconfig, namespace } = values;
+    const wish = { name: values.context, kubeconfig, namespace };
+    const found = await findContext(wish, context);
+    const status = await enterNamespace(found.networkNamespace, context);
     if (status !== undefined) return status;
     // Only now: a token on /dev/stdin can be read once, and is read by the process that uses it.
     const token = parseInviteToken(await readToken(source));
     const result = await joinCluster(token, {
-      access: openClusterAccess({ context: name, directory }, context),
+      access: openContext(found, context).access,
       clock: context.clock,
       onProgress: (line) => context.stderr.write(`join: ${line}\n`),
       signal: context.signal,

@@ -1,12 +1,10 @@
 // `mesh status`: every cluster that this machine may operate, its apiserver, and its peers as it
 // sees them.
-import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
-import { listContexts, readContext } from "../contexts/contexts.ts";
-import {
-  createApiserverStatusReader,
-  type ApiserverStatusMessage,
-} from "../api/apiserver-client.ts";
+import type { ApiserverStatusMessage } from "../api/apiserver-client.ts";
 import type { PeerStatus } from "../connect/cluster-facts.ts";
+import { openContext } from "../connect/context-access.ts";
+import { isKubernetesContext, listContexts, type MeshContext } from "../contexts/contexts.ts";
+import { listKubeconfigContexts } from "../kubernetes/kubeconfig-contexts.ts";
 import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import {
   formatJson,
@@ -18,6 +16,13 @@ import {
 } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
+import {
+  CONTEXT_FLAGS,
+  CONTEXT_HELP,
+  contextFromKubeconfig,
+  findContext,
+} from "./select-context.ts";
 
 const USAGE = `Usage: mesh status [--context NAME|all] [--output table|json]
 
@@ -25,15 +30,23 @@ Shows for every context its cluster, whether its apiserver runs, and its peers: 
 age of their last heartbeat, how many records of each kind are mirrored, how many were rejected.
 The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
 
-  --context    one context; all of them by default
-  --output     table (default) or json
+Of a Kubernetes cluster it asks the apiserver in its pod, as kubectl exec does. A context that is
+named may be one of the kubeconfig; without any name, and without contexts of this machine's own,
+it is the kubeconfig's current one.
+
+  --context      one context; all of this machine's by default
+${CONTEXT_HELP}  --output       table (default) or json
 
 Examples:
   mesh status
   mesh status --context east --output json
 `;
 
-const FLAGS = { context: { type: "string" }, output: { type: "string" } } as const;
+const FLAGS = {
+  ...CONTEXT_FLAGS,
+  context: { type: "string" },
+  output: { type: "string" },
+} as const;
 
 /** What is shown of an apiserver's answer. */
 export type ApiserverStatus = Pick<
@@ -61,8 +74,10 @@ export const statusCommand: Command = {
     if (positionals.length > 0) {
       throw usageError(`Cannot use "${positionals[0]}": name contexts with --context`, USAGE);
     }
-    const names = await selectContexts(values.context ?? "all", context.home);
-    const statuses = await Promise.all(names.map((name) => readContextStatus(name, context)));
+    const places = await selectContexts(values, context);
+    const entered = await enterNamespace(namespaceOf(places), context);
+    if (entered !== undefined) return entered;
+    const statuses = await Promise.all(places.map((place) => readContextStatus(place, context)));
     context.stdout.write(
       format === "json" ? formatJson(statuses) : formatStatuses(statuses, context.stdout),
     );
@@ -113,27 +128,50 @@ function countColumn(header: string, kind: string): Column<Row> {
   return { header, align: "right", text };
 }
 
-async function selectContexts(selected: string, home: string): Promise<string[]> {
-  if (selected !== "all") return [(await readContext(home, selected)).name];
-  const names = await listContexts(home);
-  if (names.length > 0) return names;
+/** A context, or why it cannot be used: one that is broken must not hide the others. */
+type Place = MeshContext | { readonly name: string; readonly problem: string };
+
+async function selectContexts(
+  values: { context?: string; kubeconfig?: string; namespace?: string },
+  context: CommandContext,
+): Promise<Place[]> {
+  const { context: selected = "all", kubeconfig, namespace } = values;
+  const find = (name: string): Promise<MeshContext> =>
+    findContext({ name, kubeconfig, namespace }, context);
+  if (selected !== "all") return [await find(selected)];
+  const names = await listContexts(context.home);
+  if (names.length > 0) {
+    return Promise.all(
+      names.map((name) =>
+        find(name).catch((error: unknown) => ({ name, problem: messageFromError(error) })),
+      ),
+    );
+  }
+  const files = kubeconfig === undefined ? context.kubeconfigs : [kubeconfig];
+  const current = (await listKubeconfigContexts(files)).find((item) => item.current);
+  if (current !== undefined) return [contextFromKubeconfig(current, namespace)];
   throw new MeshError("not_found", "Cannot show any status: there is no context yet", {
-    hint: "`mesh lab up` makes a lab with two clusters",
+    hint: "`mesh lab up` makes a lab with two clusters; --kubeconfig names a file with others",
   });
 }
 
-async function readContextStatus(name: string, context: CommandContext): Promise<ContextStatus> {
+/** Sockets of directories are reached from anywhere, API servers from their network only. */
+function namespaceOf(places: readonly Place[]): string | undefined {
+  return commonNamespace(
+    places.flatMap((place) => ("problem" in place || !isKubernetesContext(place) ? [] : [place])),
+  );
+}
+
+async function readContextStatus(place: Place, context: CommandContext): Promise<ContextStatus> {
+  const { name } = place;
   const unknown = { context: name, cluster: undefined, id: undefined, apiserver: undefined };
+  if ("problem" in place) return { ...unknown, problem: place.problem };
   try {
-    const { directory } = await readContext(context.home, name);
-    const profile = await readClusterProfile(directory);
+    const { access, status } = openContext(place, context);
+    const profile = await access.readProfile();
     const known = { context: name, cluster: profile.name, id: profile.id };
-    const reader = createApiserverStatusReader({
-      socketPath: clusterPaths(directory).apiserverSocket,
-      clock: context.clock,
-    });
     try {
-      const apiserver = await reader.readStatus(context.signal);
+      const apiserver = await status.readStatus(context.signal);
       return { ...known, apiserver, problem: undefined };
     } catch (error) {
       if (isMeshError(error, "aborted")) throw error;

@@ -46,25 +46,16 @@ export function createInviteStore(root: string): InviteStore {
   const directory = join(root, "invites");
   const pathOf = (id: string): string => join(directory, `${id}.json`);
   const store: InviteStore = {
-    create: async ({ secretHash, expiresAtMs }) => {
-      if ((await store.list()).length >= MAX_INVITES) {
-        throw new MeshError(
-          "resource_exhausted",
-          `Cannot invite: ${MAX_INVITES} invitations of this cluster are open or were used today`,
-          { hint: `remove some of the files below "${directory}"` },
-        );
-      }
-      const id = randomBytes(INVITE_ID_BYTES).toString("hex");
-      const invite: Invite = { id, secretHash, expiresAtMs, use: { kind: "open" } };
+    create: async (options) => {
+      refuseTooMany(await store.list(), `remove some of the files below "${directory}"`);
+      const invite = openInvite(options);
       await store.write(invite);
       return invite;
     },
-    read: async (id) => (ID.test(id) ? readInvite(pathOf(id)) : undefined),
+    read: async (id) => (isInviteId(id) ? readInvite(pathOf(id)) : undefined),
     list: async () => {
       const ids = (await readNames(directory)).map((name) => name.replace(/\.json$/, ""));
-      const invites = await Promise.all(
-        ids.filter((id) => ID.test(id)).map((id) => store.read(id)),
-      );
+      const invites = await Promise.all(ids.filter(isInviteId).map((id) => store.read(id)));
       return invites.filter((invite) => invite !== undefined);
     },
     write: (invite) =>
@@ -74,6 +65,26 @@ export function createInviteStore(root: string): InviteStore {
     delete: (id) => rm(pathOf(id), { force: true }),
   };
   return store;
+}
+
+/** An open invitation with an id of its own. */
+export function openInvite(options: { secretHash: string; expiresAtMs: number }): Invite {
+  const id = randomBytes(INVITE_ID_BYTES).toString("hex");
+  return { id, ...options, use: { kind: "open" } };
+}
+
+/** Throws `resource_exhausted` with the hint. */
+export function refuseTooMany(invites: readonly Invite[], hint: string): void {
+  if (invites.length < MAX_INVITES) return;
+  throw new MeshError(
+    "resource_exhausted",
+    `Cannot invite: ${MAX_INVITES} invitations of this cluster are open or were used today`,
+    { hint },
+  );
+}
+
+export function isInviteId(id: string): boolean {
+  return ID.test(id);
 }
 
 async function readNames(directory: string): Promise<string[]> {

@@ -16,7 +16,7 @@ export const INVITE_ID_BYTES = 8;
 /** 128 bits: guessing is hopeless, with or without the server's limits. */
 export const INVITE_SECRET_BYTES = 16;
 /** A cluster has one join endpoint or a few; a token must stay short enough to paste. */
-const MAX_ENDPOINTS = 8;
+export const MAX_JOIN_ENDPOINTS = 8;
 /** Far above the largest token; what is longer was never one. */
 const MAX_TOKEN_LENGTH = 4_096;
 
@@ -103,7 +103,7 @@ export function parseInviteToken(input: string): InviteToken {
   const maxConnectedClusters = reader.number(1) === 1 ? 511 : 255;
   const name = reader.text();
   const count = reader.number(1);
-  if (count === 0 || count > MAX_ENDPOINTS) throw refusal("it names no way to the cluster");
+  if (count === 0 || count > MAX_JOIN_ENDPOINTS) throw refusal("it names no way to the cluster");
   const joinEndpoints = Array.from({ length: count }, () => reader.text());
   const fingerprint = reader.bytes(FINGERPRINT_BYTES).toString("hex").toUpperCase();
   return {

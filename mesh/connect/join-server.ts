@@ -6,11 +6,12 @@ import { createJoinApiServer } from "../api/join-server.ts";
 import { isMeshError } from "../core/errors.ts";
 import { clusterPaths } from "../contexts/cluster-directory.ts";
 import { createJoinService, type JoinServiceOptions } from "./join-service.ts";
-import { createInviteStore } from "./invite-store.ts";
+import { createInviteStore, type InviteStore } from "./invite-store.ts";
 
 export interface JoinServerOptions extends Omit<JoinServiceOptions, "invites"> {
-  /** The cluster directory: its `pki/` and `invites/` are used. */
+  /** The cluster directory: its `pki/` is used, and its `invites/` if there is no other store. */
   readonly directory: string;
+  readonly invites?: InviteStore;
   /** `ADDRESS:PORT`, port 0 for any. */
   readonly listen: string;
 }
@@ -31,7 +32,8 @@ export async function createJoinServer(options: JoinServerOptions): Promise<Join
   const [server, authority, privateKey] = await Promise.all(
     [pki.serverCertificate, pki.caCertificate, pki.serverKey].map((path) => readFile(path, "utf8")),
   );
-  const service = createJoinService({ ...options, invites: createInviteStore(directory) });
+  const invites = options.invites ?? createInviteStore(directory);
+  const service = createJoinService({ ...options, invites });
   const api = await createJoinApiServer({
     listen,
     certificateChain: `${server}${authority}`,

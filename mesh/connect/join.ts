@@ -8,7 +8,7 @@ import { meshServerName } from "../../pki/common-names.ts";
 import { createJoinClient, type JoinClient } from "../api/join-client.ts";
 import type { CredentialMessage, ProposeResponse } from "../api/join-messages.ts";
 import type { Clock } from "../core/clock.ts";
-import { isMeshError, MeshError } from "../core/errors.ts";
+import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import { runUndoable } from "./apply.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import type { ClusterFacts, PeerStatusReader } from "./cluster-facts.ts";
@@ -122,12 +122,15 @@ function judgeAnswer(answer: ProposeResponse, context: JoinContext): ClusterFact
   return peer;
 }
 
-/** Tries every endpoint of the token; throws the last one's error. */
+/**
+ * Tries the endpoints of the token one after another: in a Kubernetes cluster only one of the nodes
+ * has the apiserver. Throws the only error, or one that names them all.
+ */
 async function openClient(token: InviteToken, options: JoinOptions): Promise<JoinClient> {
   const { clock, signal } = options;
   const serverName = meshServerName(token.cluster.name);
   const { caFingerprint } = token;
-  let failure: unknown;
+  const failures: unknown[] = [];
   for (const endpoint of token.joinEndpoints) {
     try {
       const pin = { endpoint, serverName, caFingerprint, clock };
@@ -136,10 +139,15 @@ async function openClient(token: InviteToken, options: JoinOptions): Promise<Joi
       return createJoinClient({ endpoint, serverName, trustBundle, clock });
     } catch (error) {
       if (isMeshError(error, "aborted")) throw error;
-      failure = error;
+      failures.push(error);
     }
   }
-  throw failure;
+  if (failures.length === 1) throw failures[0];
+  throw new MeshError(
+    "unavailable",
+    `Cannot reach "${token.cluster.name}" at any address of the token: ${failures.map(messageFromError).join("; ")}`,
+    { hint: "does its apiserver run, and can its nodes be reached from here?" },
+  );
 }
 
 async function verify(

@@ -5,12 +5,30 @@ import { join } from "node:path";
 import { parseClusterName } from "../core/cluster.ts";
 import { MeshError } from "../core/errors.ts";
 
-export interface MeshContext {
+export type MeshContext = DirectoryContext | KubernetesContext;
+
+interface AnyContext {
   readonly name: string;
-  /** The cluster's directory (cluster-directory.ts). */
-  readonly directory: string;
   /** Path of the network namespace from which the cluster's endpoints are reachable, if not here. */
   readonly networkNamespace: string | undefined;
+}
+
+export interface DirectoryContext extends AnyContext {
+  /** The cluster's directory (cluster-directory.ts). */
+  readonly directory: string;
+}
+
+export interface KubernetesContext extends AnyContext {
+  /** Path of a kubeconfig file. */
+  readonly kubeconfig: string;
+  /** The file's current context if undefined. */
+  readonly kubeContext: string | undefined;
+  /** Where Tombolo is installed; the usual namespace if undefined. */
+  readonly namespace: string | undefined;
+}
+
+export function isKubernetesContext(context: MeshContext): context is KubernetesContext {
+  return "kubeconfig" in context;
 }
 
 /** Throws `not_found` with the names there are, or `invalid_argument` for a broken file. */
@@ -62,17 +80,25 @@ function parseContext(source: { name: string; text: string; path: string }): Mes
       cause,
     });
   }
-  const { directory, networkNamespace } = fields;
-  if (
-    typeof directory !== "string" ||
-    (networkNamespace !== undefined && typeof networkNamespace !== "string")
-  ) {
-    throw new MeshError(
-      "invalid_argument",
-      `Cannot use context file "${source.path}": want {"directory": PATH, "networkNamespace"?: PATH}`,
-    );
+  const { directory, kubeconfig, kubeContext, namespace, networkNamespace } = fields;
+  const { name } = source;
+  if (isOptionalText(networkNamespace)) {
+    if (typeof directory === "string" && kubeconfig === undefined) {
+      return { name, directory, networkNamespace };
+    }
+    const chosen = isOptionalText(kubeContext) && isOptionalText(namespace);
+    if (typeof kubeconfig === "string" && directory === undefined && chosen) {
+      return { name, kubeconfig, kubeContext, namespace, networkNamespace };
+    }
   }
-  return { name: source.name, directory, networkNamespace };
+  throw new MeshError(
+    "invalid_argument",
+    `Cannot use context file "${source.path}": want {"directory": PATH, "networkNamespace"?: PATH} or {"kubeconfig": PATH, "kubeContext"?: NAME, "namespace"?: NAME, "networkNamespace"?: PATH}`,
+  );
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
 }
 
 function contextPath(home: string, name: string): string {

@@ -152,6 +152,7 @@ export async function runCommand(
     clock: systemClock,
     random: Math.random,
     home: options.home,
+    kubeconfigs: [],
     argv: [command.name, ...args],
     signal: new AbortController().signal,
   });

@@ -17,6 +17,7 @@ export function createTestContext(home: string): TestContext {
     clock: systemClock,
     random: Math.random,
     home,
+    kubeconfigs: [],
     argv: [],
     signal: new AbortController().signal,
     out: () => said.out,

@@ -69,8 +69,11 @@ async function invite(port = running.port): Promise<InviteToken> {
   const profile = await readClusterProfile(west.directory);
   const { certificate } = await readAuthority(join(west.directory, "pki"));
   const token = await createInvite({
-    profile: { ...profile, joinEndpoint: `127.0.0.1:${port}` },
-    authority: certificate,
+    inviter: {
+      cluster: profile,
+      joinEndpoints: [`127.0.0.1:${port}`],
+      authority: certificate,
+    },
     invites: createInviteStore(west.directory),
     ttlMs: 15 * 60_000,
     nowMs: Date.now(),

@@ -33,6 +33,7 @@ async function run(...args: string[]): Promise<{ status: number; out: string; ta
     clock: createFakeClock(),
     random: () => 0,
     home,
+    kubeconfigs: [],
     argv: ["context", "list", ...args],
     signal: new AbortController().signal,
   });
@@ -62,9 +63,9 @@ describe("mesh context list", () => {
     expect(status).toBe(0);
     expect(talk).toBe("");
     expect(out.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
-      ["CONTEXT", "ID", "DIRECTORY", "NETWORK", "PROBLEM"],
-      ["east", "1", join(home, "east"), "/run/netns/router", "none"],
-      ["west", "2", join(home, "west"), "/run/netns/router", "none"],
+      ["CONTEXT", "ID", "KIND", "WHERE", "NETWORK", "PROBLEM"],
+      ["east", "1", "directory", join(home, "east"), "/run/netns/router", "none"],
+      ["west", "2", "directory", join(home, "west"), "/run/netns/router", "none"],
       [""],
     ]);
   });
@@ -75,9 +76,12 @@ describe("mesh context list", () => {
     expect(JSON.parse(out)).toEqual([
       {
         name: "east",
+        kind: "directory",
         clusterId: 1,
         etcdEndpoints: ["https://10.0.0.1:2379"],
         directory: join(home, "east"),
+        kubeconfig: null,
+        kubeContext: null,
         networkNamespace: "/run/netns/router",
         problem: null,
       },

@@ -26,8 +26,11 @@ test("createInvite() keeps a hash and hands out the secret", async () => {
   const east = await createFactsMaker("east", 1);
   let kept: Partial<Invite> = {};
   const token = await createInvite({
-    profile: east.make().profile,
-    authority: east.authority.certificate,
+    inviter: {
+      cluster: east.make().profile,
+      joinEndpoints: Array.from({ length: 12 }, (_, i) => `10.0.0.${i}:32381`),
+      authority: east.authority.certificate,
+    },
     invites: {
       create: (options) => {
         kept = options;
@@ -43,7 +46,7 @@ test("createInvite() keeps a hash and hands out the secret", async () => {
   });
   expect(token).toMatchObject({
     cluster: { name: "east", id: 1, maxConnectedClusters: 255 },
-    joinEndpoints: ["10.0.0.1:2390"],
+    joinEndpoints: Array.from({ length: 8 }, (_, i) => `10.0.0.${i}:32381`),
     caFingerprint: east.authority.certificate.fingerprint,
     inviteId: "0011223344556677",
     expiresAtMs: FACTS_NOW_MS + 60_000,
