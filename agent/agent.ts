@@ -11,7 +11,7 @@ import type { DatapathMaps } from "../bpf/datapath.ts";
 import { createIpcacheOperations } from "./apply/ipcache-operations.ts";
 import { ipcacheMapFromDatapath, serviceMapsFromDatapath } from "./apply/map-adapters.ts";
 import { createServiceTarget } from "./apply/service-operations.ts";
-import type { AgentConfig } from "./config.ts";
+import type { AgentConfig, CniSettings } from "./config.ts";
 import { createIpcachePlanner } from "./desired/ipcache.ts";
 import { createRoutePlanner } from "./desired/routes.ts";
 import { createServicePlanner, type ServicePlanner } from "./desired/services.ts";
@@ -27,7 +27,9 @@ export type AgentMaps = Pick<
 >;
 
 export interface AgentParts {
-  readonly config: Pick<AgentConfig, "cluster" | "nodeName" | "overlay">;
+  readonly config: Pick<AgentConfig, "cluster" | "nodeName" | "overlay"> & {
+    readonly cni?: Pick<CniSettings, "mode"> | undefined;
+  };
   /** Our own cluster's etcd. */
   readonly store: ReadableStore;
   readonly maps: AgentMaps;
@@ -88,6 +90,7 @@ export function createAgent(parts: AgentParts): Agent {
     intent,
     nodeName,
     underlayMtu: config.overlay.underlayMtu,
+    foreignAddresses: config.cni?.mode === "chained",
     clock,
   });
   const ipcacheOperations = createIpcacheOperations({

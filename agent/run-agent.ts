@@ -154,6 +154,7 @@ async function runNode(
     ...config,
     nodes: agent.intent.own.nodes,
     underlayMtu,
+    foreignAddresses: config.cni?.mode === "chained",
     devices,
     clock,
     log,

@@ -15,6 +15,8 @@ export interface NodeSetupOptions {
   readonly nodeName: string;
   readonly underlayMtu: number;
   readonly bpfRoot: string;
+  /** Another plugin gives this node's pods their addresses. */
+  readonly foreignAddresses?: boolean;
   readonly stateDirectory: string;
   readonly devices: NodeDevices;
   readonly clock: Clock;

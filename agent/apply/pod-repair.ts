@@ -8,8 +8,8 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import { addressFromMapAddress, mapAddressFromAddress } from "../../bpf/address.ts";
 import type { Endpoint, EndpointKey } from "../../bpf/gen/layout.ts";
 import type { BpfMap } from "../../bpf/map.ts";
-import type { AddressBook, AddressRecord } from "../cni/address-book.ts";
-import { macBytes, pairNames } from "../cni/wiring.ts";
+import { pairOfRecord, type AddressBook, type AddressRecord } from "../cni/address-book.ts";
+import { macBytes } from "../cni/wiring.ts";
 
 export interface PodRepairOptions {
   readonly book: Pick<AddressBook, "list">;
@@ -90,8 +90,9 @@ function wantedRows(
   options: Pick<PodRepairOptions, "interfaceIndex">,
 ): ReadonlyMap<string, Endpoint> {
   const wanted = new Map<string, Endpoint>();
-  for (const { address, containerId, ifName } of records) {
-    const { hostInterface, hostMac, podMac } = pairNames(containerId, ifName);
+  for (const record of records) {
+    const { address } = record;
+    const { hostInterface, hostMac, podMac } = pairOfRecord(record);
     try {
       const ifindex = options.interfaceIndex(hostInterface);
       wanted.set(address, { ifindex, podMac: macBytes(podMac), hostMac: macBytes(hostMac) });

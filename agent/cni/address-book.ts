@@ -12,7 +12,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from "n
 import { join } from "node:path";
 import { addressInPrefix, type Address, type Prefix } from "../../mesh/core/address.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
-import type { PairNames } from "./wiring.ts";
+import { pairNames, type PairNames } from "./wiring.ts";
 
 /**
  * Addresses considered in one prefix. Kubernetes is built for 110 pods a node, large nodes run
@@ -49,6 +49,13 @@ export interface AddressBook {
   list(): Promise<AddressRecord[]>;
   /** Removes what a killed `take` of this owner has left; not while one is under way. */
   clear(owner: Pick<AddressOwner, "containerId" | "ifName">): Promise<void>;
+}
+
+/** Both ends of the interface that an address belongs to. */
+export function pairOfRecord(
+  record: Pick<AddressRecord, "pair" | "containerId" | "ifName">,
+): PairNames {
+  return record.pair ?? pairNames(record.containerId, record.ifName);
 }
 
 /** Opens the book of this boot, makes it if needed, and throws those of earlier boots away. */

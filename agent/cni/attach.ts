@@ -1,7 +1,7 @@
 // ADD: gives a pod its interface, addresses, routes and place in the datapath, all of it or none.
 import { messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import type { AddressBook, AddressRecord } from "./address-book.ts";
-import { connectPod, disconnectPod } from "./datapath.ts";
+import { connectPod, disconnectPod, type DatapathPod } from "./datapath.ts";
 import { deletePair, recordsOfPod } from "./detach.ts";
 import { runIp } from "./iproute.ts";
 import type { CniNode } from "./node-file.ts";
@@ -39,7 +39,7 @@ export async function attachPod(request: PodRequest, signal: AbortSignal): Promi
       const addresses = records.map(({ address }) => address);
       disconnectPod(node.bpfRoot, { addresses, podMac: attachment.podMac });
     });
-    connectPod(node.bpfRoot, attachment);
+    connectPod(node.bpfRoot, datapathPodOf(attachment));
     return attachment;
   } catch (error) {
     // The first failure is the one to tell; the DEL that follows tries the rest again.
@@ -71,6 +71,10 @@ export function attachmentFromRecords(request: {
   };
 }
 
+export function datapathPodOf(attachment: Attachment): DatapathPod {
+  return { ...attachment, addresses: attachment.addresses.map(({ address }) => address) };
+}
+
 async function takeAddresses(
   { pod, node, book }: PodRequest,
   onTaken: (record: AddressRecord) => void,
@@ -78,6 +82,13 @@ async function takeAddresses(
   const { containerId, ifName, netns } = pod;
   const owner = { containerId, ifName, netns, pod: pod.pod, bpfRoot: node.bpfRoot };
   const records: AddressRecord[] = [];
+  if (node.podPrefixes.length === 0) {
+    throw new MeshError(
+      "unsupported",
+      `Cannot give pod an address: node "${node.nodeName}" has no pod prefix of ours`,
+      { hint: "in mode `chained` our plugin stands behind the one that gives addresses" },
+    );
+  }
   for (const family of [4, 6]) {
     const prefixes = node.podPrefixes.filter((prefix) => prefix.family === family);
     if (prefixes.length === 0) continue;

@@ -1,19 +1,20 @@
 // CHECK: looks whether a pod still has all that ADD gave it, and names everything that is not so.
 import { commandOutput } from "../../mesh/core/child-process.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
-import { attachmentFromRecords, type PodRequest } from "./attach.ts";
-import { findDatapathFaults } from "./datapath.ts";
+import { pairOfRecord, type AddressRecord } from "./address-book.ts";
+import { attachmentFromRecords, datapathPodOf, type PodRequest } from "./attach.ts";
+import { findForeignPod, type ForeignPod } from "./chain.ts";
+import { findDatapathFaults, type DatapathPod } from "./datapath.ts";
 import { recordsOfPod } from "./detach.ts";
 import { queryIp } from "./iproute.ts";
 import { isRecord } from "./request.ts";
 import type { Attachment } from "./result.ts";
 
+type CheckRequest = PodRequest & { readonly prevResult: Readonly<Record<string, unknown>> };
+
 /** Throws `not_found` for an unknown container and `conflict` with everything that is wrong. */
-export async function checkPod(
-  request: PodRequest & { readonly prevResult: Readonly<Record<string, unknown>> },
-  signal: AbortSignal,
-): Promise<void> {
-  const { pod, node, book } = request;
+export async function checkPod(request: CheckRequest, signal: AbortSignal): Promise<void> {
+  const { pod, book } = request;
   const records = await recordsOfPod(book, pod);
   if (records.length === 0) {
     throw new MeshError(
@@ -21,12 +22,9 @@ export async function checkPod(
       `Cannot check interface "${pod.ifName}" of container "${pod.containerId}": it was never added`,
     );
   }
-  const attachment = attachmentFromRecords({ pod, node, records });
-  const faults = [
-    ...findResultFaults(request.prevResult, attachment),
-    ...(await findPodFaults(attachment, signal)),
-    ...(await findHostFaults(attachment, { bpfRoot: node.bpfRoot, signal })),
-  ];
+  const faults = records.some(({ pair }) => pair !== undefined)
+    ? await findChainedFaults(request, { records, signal })
+    : await findFaults(request, { records, signal });
   if (faults.length === 0) return;
   throw new MeshError(
     "conflict",
@@ -34,18 +32,58 @@ export async function checkPod(
   );
 }
 
+async function findFaults(
+  request: CheckRequest,
+  { records, signal }: { records: readonly AddressRecord[]; signal: AbortSignal },
+): Promise<string[]> {
+  const { pod, node, prevResult } = request;
+  const attachment = attachmentFromRecords({ pod, node, records });
+  const attached = datapathPodOf(attachment);
+  return [
+    ...findResultFaults(prevResult, attached),
+    ...(await findPodFaults(attachment, signal)),
+    ...(await findDatapathAndProgramFaults(attached, { bpfRoot: node.bpfRoot, signal })),
+    ...(await findRouteFaults(attached, signal)),
+  ];
+}
+
+/** What another plugin has made is that plugin's to check; it is the same, and ours is there. */
+async function findChainedFaults(
+  { pod, node, prevResult }: CheckRequest,
+  { records, signal }: { records: readonly AddressRecord[]; signal: AbortSignal },
+): Promise<string[]> {
+  const addresses = records.map(({ address }) => address);
+  const [first] = records;
+  const known = { ...pairOfRecord(first ?? pod), addresses };
+  let now: ForeignPod;
+  try {
+    now = await findForeignPod(pod, signal);
+  } catch (error) {
+    if (isMeshError(error, "aborted")) throw error;
+    return [messageFromError(error)];
+  }
+  const lost = addresses.filter((address) => !now.addresses.includes(address));
+  const same = now.podMac === known.podMac && now.hostInterface === known.hostInterface;
+  return [
+    ...findResultFaults(prevResult, known),
+    ...lost.map((address) => `it has lost ${address}`),
+    ...(same ? [] : [`its interface is another than the one that was added`]),
+    ...(await findDatapathAndProgramFaults(known, { bpfRoot: node.bpfRoot, signal })),
+  ];
+}
+
 /** What the runtime believes, against the address book. */
 export function findResultFaults(
   prevResult: Readonly<Record<string, unknown>>,
-  { addresses }: Attachment,
+  { addresses }: Pick<DatapathPod, "addresses">,
 ): string[] {
   const ips = Array.isArray(prevResult["ips"]) ? (prevResult["ips"] as unknown[]) : [];
   const known = new Set(
     ips.map((ip) => (isRecord(ip) ? String(ip["address"]).split("/")[0] : undefined)),
   );
   return addresses
-    .filter(({ address }) => !known.has(address))
-    .map(({ address }) => `prevResult does not have ${address}`);
+    .filter((address) => !known.has(address))
+    .map((address) => `prevResult does not have ${address}`);
 }
 
 async function findPodFaults(attachment: Attachment, signal: AbortSignal): Promise<string[]> {
@@ -76,19 +114,32 @@ async function findPodFaults(attachment: Attachment, signal: AbortSignal): Promi
   return faults;
 }
 
-async function findHostFaults(
-  attachment: Attachment,
+async function findDatapathAndProgramFaults(
+  pod: DatapathPod,
   { bpfRoot, signal }: { bpfRoot: string; signal: AbortSignal },
 ): Promise<string[]> {
-  const { hostInterface, addresses } = attachment;
+  const { hostInterface } = pod;
   try {
-    const faults = findDatapathFaults(bpfRoot, attachment);
+    const faults = findDatapathFaults(bpfRoot, pod);
     const argv = ["tc", "filter", "show", "dev", hostInterface, "ingress"] as const;
     if (!(await commandOutput({ argv }, signal)).includes("from_pod")) {
       faults.push(`"${hostInterface}" has lost its program`);
     }
-    for (const { family, address } of addresses) {
-      const args = [`-${family}`, "route", "show", address];
+    return faults;
+  } catch (error) {
+    if (isMeshError(error, "aborted")) throw error;
+    return [messageFromError(error)];
+  }
+}
+
+async function findRouteFaults(
+  { hostInterface, addresses }: DatapathPod,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const faults: string[] = [];
+  try {
+    for (const address of addresses) {
+      const args = [address.includes(":") ? "-6" : "-4", "route", "show", address];
       const routes = await queryIp({ args }, signal);
       if (!routes.some((route) => route["dev"] === hostInterface)) {
         faults.push(`the node has lost its route to ${address}`);

@@ -8,16 +8,20 @@ import { attachPod } from "../../bpf/datapath.ts";
 import type { Endpoint, EndpointKey } from "../../bpf/gen/layout.ts";
 import { endpointsMap } from "../../bpf/gen/maps.ts";
 import { openPinnedMap, type BpfMap } from "../../bpf/map.ts";
-import { interfaceIndexFromName } from "../../bpf/tc.ts";
-import type { Attachment } from "./result.ts";
-import { macBytes } from "./wiring.ts";
+import { detachClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
+import { macBytes, type PairNames } from "./wiring.ts";
+
+/** A pod as the datapath knows it. */
+export interface DatapathPod extends PairNames {
+  readonly addresses: readonly string[];
+}
 
 /** The rows first: with the program attached, a pod without them would be taken for a stranger. */
-export function connectPod(bpfRoot: string, attachment: Attachment): void {
-  const ifindex = interfaceIndexFromName(attachment.hostInterface);
-  const endpoint = endpointFromAttachment(attachment, ifindex);
+export function connectPod(bpfRoot: string, pod: DatapathPod): void {
+  const ifindex = interfaceIndexFromName(pod.hostInterface);
+  const endpoint = endpointFromPod(pod, ifindex);
   using endpoints = openEndpoints(bpfRoot);
-  for (const { address } of attachment.addresses) endpoints.put(endpointKey(address), endpoint);
+  for (const address of pod.addresses) endpoints.put(endpointKey(address), endpoint);
   attachPod(bpfRoot, ifindex);
 }
 
@@ -27,7 +31,7 @@ export function connectPod(bpfRoot: string, attachment: Attachment): void {
  */
 export function disconnectPod(
   bpfRoot: string,
-  pod: { readonly addresses: readonly string[]; readonly podMac: string },
+  pod: Pick<DatapathPod, "addresses" | "podMac">,
 ): void {
   let endpoints: BpfMap<EndpointKey, Endpoint>;
   try {
@@ -44,17 +48,26 @@ export function disconnectPod(
 }
 
 /** What of the pod's datapath is not as it should be; empty when all is well. */
-export function findDatapathFaults(bpfRoot: string, attachment: Attachment): string[] {
-  const ifindex = interfaceIndexFromName(attachment.hostInterface);
+export function findDatapathFaults(bpfRoot: string, pod: DatapathPod): string[] {
+  const ifindex = interfaceIndexFromName(pod.hostInterface);
   using endpoints = openEndpoints(bpfRoot);
-  const wanted = endpointFromAttachment(attachment, ifindex);
-  return attachment.addresses.flatMap(({ address }) => {
+  const wanted = endpointFromPod(pod, ifindex);
+  return pod.addresses.flatMap((address) => {
     const row = endpoints.get(endpointKey(address));
     if (row === undefined) return [`the endpoints map has no row for ${address}`];
     const same =
       row.ifindex === ifindex && Buffer.from(row.podMac).equals(Buffer.from(wanted.podMac));
     return same ? [] : [`the endpoints map has another pod's row for ${address}`];
   });
+}
+
+/** The program of an interface that stays without us. Success if either is gone. */
+export function detachProgram(hostInterface: string): void {
+  try {
+    detachClassifier({ ifindex: interfaceIndexFromName(hostInterface), direction: "ingress" });
+  } catch (error) {
+    if (!isMeshError(error, "not_found")) throw error;
+  }
 }
 
 function openEndpoints(bpfRoot: string): BpfMap<EndpointKey, Endpoint> {
@@ -65,6 +78,6 @@ function endpointKey(address: string): EndpointKey {
   return { address: mapAddressFromAddress(parseAddress(address)) };
 }
 
-function endpointFromAttachment({ podMac, hostMac }: Attachment, ifindex: number): Endpoint {
+function endpointFromPod({ podMac, hostMac }: PairNames, ifindex: number): Endpoint {
   return { ifindex, podMac: macBytes(podMac), hostMac: macBytes(hostMac) };
 }

@@ -2,8 +2,8 @@
 // for a container that was never added or whose namespace is gone, is success.
 import { runCommand } from "../../mesh/core/child-process.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
-import type { AddressBook, AddressRecord } from "./address-book.ts";
-import { disconnectPod } from "./datapath.ts";
+import { pairOfRecord, type AddressBook, type AddressRecord } from "./address-book.ts";
+import { detachProgram, disconnectPod } from "./datapath.ts";
 import type { CniEnvironment } from "./request.ts";
 import { pairNames } from "./wiring.ts";
 
@@ -14,11 +14,13 @@ export async function detachPod(
   { pod, book }: { readonly pod: PodInterface; readonly book: AddressBook },
   signal: AbortSignal,
 ): Promise<void> {
-  const { hostInterface, podMac } = pairNames(pod.containerId, pod.ifName);
-  await deletePair(hostInterface, signal);
+  await deletePair(pairNames(pod.containerId, pod.ifName).hostInterface, signal);
   const records = await recordsOfPod(book, pod);
-  for (const { address, bpfRoot } of records) {
-    disconnectPod(bpfRoot, { addresses: [address], podMac });
+  for (const record of records) {
+    const { podMac } = pairOfRecord(record);
+    disconnectPod(record.bpfRoot, { addresses: [record.address], podMac });
+    // Whoever made it deletes it next, and has other uses for it until then.
+    if (record.pair !== undefined) detachProgram(record.pair.hostInterface);
   }
   for (const record of records) await book.giveBack(record);
   await book.clear(pod);

@@ -1,14 +1,13 @@
 // The CNI plugin: one call of the container runtime, one answer on standard output. Reads the
 // environment and standard input; the work is done beside it. Needs no running agent.
-import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { join } from "node:path";
 import { MeshError } from "../../mesh/core/errors.ts";
-import { openAddressBook } from "./address-book.ts";
 import { attachPod } from "./attach.ts";
 import { checkPod } from "./check.ts";
+import { attachChainedPod } from "./chain.ts";
+import { collectGarbage } from "./collect.ts";
 import { detachPod } from "./detach.ts";
+import { openNodeAddressBook } from "./node-address-book.ts";
 import { readNodeFile } from "./node-file.ts";
 import {
   isRecord,
@@ -17,9 +16,9 @@ import {
   type CniEnvironment,
   type NetworkConfig,
 } from "./request.ts";
+import { checkStatus } from "./status.ts";
 import { formatError, formatResult, formatVersions, type CniStage } from "./result.ts";
 
-const ADDRESS_BOOK = "address-book";
 /** In which an answer is written when the question's version is not known. */
 const OWN_VERSION = "1.0.0";
 
@@ -46,18 +45,35 @@ try {
 
 async function run(
   environment: CniEnvironment,
-  { stateDirectory, prevResult, cniVersion: version }: NetworkConfig,
+  config: NetworkConfig,
 ): Promise<Record<string, unknown> | undefined> {
   const { signal } = abort;
+  const { stateDirectory, prevResult, validAttachments, cniVersion: version } = config;
   if (environment.command === "CHECK" && prevResult === undefined) {
     throw new MeshError("invalid_argument", 'Cannot check a pod: "prevResult" is missing');
   }
+  if (environment.command === "GC" && validAttachments === undefined) {
+    throw new MeshError(
+      "invalid_argument",
+      'Cannot collect garbage: "cni.dev/valid-attachments" is missing',
+    );
+  }
+  if (config.chained && environment.command === "ADD" && prevResult === undefined) {
+    throw new MeshError(
+      "invalid_argument",
+      'Cannot stand behind another plugin: "prevResult" is missing',
+    );
+  }
   stage = "work";
-  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const book = await openAddressBook(join(stateDirectory, ADDRESS_BOOK), {
-    bootId,
-    uniqueName: randomUUID(),
-  });
+  if (environment.command === "STATUS") {
+    await checkStatus(stateDirectory);
+    return undefined;
+  }
+  const book = await openNodeAddressBook(stateDirectory);
+  if (environment.command === "GC") {
+    await collectGarbage({ book, valid: validAttachments ?? [] }, signal);
+    return undefined;
+  }
   if (environment.command === "DEL") {
     await detachPod({ pod: environment, book }, signal);
     return undefined;
@@ -67,6 +83,10 @@ async function run(
   if (environment.command === "CHECK") {
     await checkPod({ ...request, prevResult: prevResult ?? {} }, signal);
     return undefined;
+  }
+  if (config.chained) {
+    await attachChainedPod(request, signal);
+    return { ...prevResult, cniVersion: version };
   }
   return formatResult(await attachPod(request, signal), { cniVersion: version, prevResult });
 }

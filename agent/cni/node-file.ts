@@ -13,7 +13,7 @@ const MTU_MAX = 65535;
 
 export interface CniNode {
   readonly nodeName: string;
-  /** In the order in which addresses are taken from them. */
+  /** In the order in which addresses are taken from them; none where another plugin gives them. */
   readonly podPrefixes: readonly Prefix[];
   /** What pods use as gateway, one a family. */
   readonly routerAddresses: readonly Address[];
@@ -61,7 +61,7 @@ export function parseNodeFile(value: unknown): CniNode {
 }
 
 function parseTexts(value: unknown, field: string): string[] {
-  if (!Array.isArray(value) || value.length === 0) throw wrong(`"${field}" must be a list`);
+  if (!Array.isArray(value)) throw wrong(`"${field}" must be a list`);
   if (!value.every((item) => typeof item === "string")) throw wrong(`"${field}" must hold texts`);
   return value;
 }

@@ -1,13 +1,17 @@
 // What a container runtime asks for: the CNI_* environment and the network configuration on
-// standard input (CNI specification 1.0.0, sections 1 and 2), checked, as one value.
+// standard input (CNI specification 1.1.0, sections 1 and 2), checked, as one value.
 import { isAbsolute } from "node:path";
 import { MeshError } from "../../mesh/core/errors.ts";
 
 /** Versions whose results this plugin can write, oldest first. */
-export const SUPPORTED_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0"] as const;
+export const SUPPORTED_VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 export type CniVersion = (typeof SUPPORTED_VERSIONS)[number];
 
-export type CniCommand = "ADD" | "DEL" | "CHECK" | "VERSION";
+/** GC and STATUS are of 1.1.0: runtimes that speak less do not ask. */
+const COMMANDS = ["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"] as const;
+export type CniCommand = (typeof COMMANDS)[number];
+/** Those that are about one interface of one container. */
+const POD_COMMANDS: readonly CniCommand[] = ["ADD", "DEL", "CHECK"];
 
 export interface CniEnvironment {
   readonly command: CniCommand;
@@ -23,8 +27,17 @@ export interface NetworkConfig {
   readonly cniVersion: CniVersion;
   readonly name: string;
   readonly stateDirectory: string;
+  /** Another plugin has made the pod's interface; ours is added to it. */
+  readonly chained: boolean;
   /** The result of the plugin before us in a chain, or, for CHECK, of our own ADD. */
   readonly prevResult: Readonly<Record<string, unknown>> | undefined;
+  /** For GC: all that the runtime knows of; undefined for other commands. */
+  readonly validAttachments: readonly ValidAttachment[] | undefined;
+}
+
+export interface ValidAttachment {
+  readonly containerId: string;
+  readonly ifName: string;
 }
 
 /** From the specification: what a container id may look like. */
@@ -37,7 +50,7 @@ export function parseEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): CniEnvironment {
   const command = parseCommand(env["CNI_COMMAND"]);
-  if (command === "VERSION") {
+  if (!POD_COMMANDS.includes(command)) {
     return { command, containerId: "", netns: undefined, ifName: "", pod: "" };
   }
   const netns = env["CNI_NETNS"] === "" ? undefined : env["CNI_NETNS"];
@@ -58,15 +71,23 @@ export function parseEnvironment(
 export function parseNetworkConfig(value: unknown): NetworkConfig {
   if (!isRecord(value)) throw badConfig("want a JSON object");
   const cniVersion = parseVersion(value["cniVersion"]);
-  const { name, stateDirectory, prevResult } = value;
+  const { name, stateDirectory, chained = false, prevResult } = value;
   if (typeof name !== "string" || name === "") throw badConfig('"name" is missing');
   if (typeof stateDirectory !== "string" || !isAbsolute(stateDirectory)) {
     throw badConfig('"stateDirectory" must be an absolute path');
   }
+  if (typeof chained !== "boolean") throw badConfig('"chained" must be true or false');
   if (prevResult !== undefined && prevResult !== null && !isRecord(prevResult)) {
     throw badConfig('"prevResult" must be an object');
   }
-  return { cniVersion, name, stateDirectory, prevResult: prevResult ?? undefined };
+  return {
+    cniVersion,
+    name,
+    stateDirectory,
+    chained,
+    prevResult: prevResult ?? undefined,
+    validAttachments: parseValidAttachments(value["cni.dev/valid-attachments"]),
+  };
 }
 
 /** A missing version means 0.2.0 by the specification, which had another kind of result. */
@@ -83,8 +104,23 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A list that cannot be read whole is refused: what it does not name loses its addresses. */
+function parseValidAttachments(value: unknown): readonly ValidAttachment[] | undefined {
+  if (value === undefined) return undefined;
+  const list: readonly unknown[] | null = value === null ? [] : Array.isArray(value) ? value : null;
+  if (list === null) throw badConfig('"cni.dev/valid-attachments" must be a list');
+  return list.map((item) => {
+    const { containerID: containerId, ifname: ifName } = isRecord(item) ? item : {};
+    if (typeof containerId === "string" && typeof ifName === "string") {
+      return { containerId, ifName };
+    }
+    throw badConfig('"cni.dev/valid-attachments" must name containerID and ifname');
+  });
+}
+
 function parseCommand(value: string | undefined): CniCommand {
-  if (value === "ADD" || value === "DEL" || value === "CHECK" || value === "VERSION") return value;
+  const command = COMMANDS.find((known) => known === value);
+  if (command !== undefined) return command;
   throw badVariable("CNI_COMMAND", value);
 }
 

@@ -1,5 +1,5 @@
 // What the plugin answers: results and errors in the JSON of the CNI version that was asked for.
-import { isMeshError, messageFromError } from "../../mesh/core/errors.ts";
+import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import { isRecord, SUPPORTED_VERSIONS, type CniVersion } from "./request.ts";
 
 /** Error codes of the specification (section 5); 100 and above are the plugin's own. */
@@ -12,10 +12,22 @@ export const CNI_ERROR = {
   decodeFailure: 6,
   invalidConfig: 7,
   tryAgainLater: 11,
+  unavailable: 50,
+  unavailableAndLimited: 51,
   addressesExhausted: 100,
   alreadyAttached: 101,
   checkFailed: 102,
 } as const;
+
+/** An error whose code the specification gives. */
+export class CniError extends MeshError {
+  readonly cniCode: number;
+
+  constructor(cniCode: number, message: string, options?: ErrorOptions & { hint?: string }) {
+    super("unavailable", message, options);
+    this.cniCode = cniCode;
+  }
+}
 
 /** How far the plugin had got; it decides what a wrong argument means. */
 export type CniStage = "environment" | "decode" | "config" | "work";
@@ -51,16 +63,17 @@ export function formatResult(
     return Array.isArray(list) ? (list as unknown[]) : [];
   };
   const interfaces = earlier("interfaces");
-  // Versions before 1.0.0 name the family of every address.
+  // Versions before 1.0.0 name the family of every address; 1.1.0 tells an interface's MTU.
   const version = (family: 4 | 6): object =>
-    cniVersion === "1.0.0" ? {} : { version: String(family) };
+    cniVersion.startsWith("0.") ? { version: String(family) } : {};
+  const mtu = cniVersion === "1.1.0" ? { mtu: attachment.mtu } : {};
   const podIndex = interfaces.length + 1;
   return {
     cniVersion,
     interfaces: [
       ...interfaces,
-      { name: attachment.hostInterface, mac: attachment.hostMac },
-      { name: attachment.podInterface, mac: attachment.podMac, sandbox: attachment.netns },
+      { name: attachment.hostInterface, mac: attachment.hostMac, ...mtu },
+      { name: attachment.podInterface, mac: attachment.podMac, sandbox: attachment.netns, ...mtu },
     ],
     ips: [
       ...earlier("ips"),
@@ -94,7 +107,7 @@ export function formatError(
   const hint = isMeshError(error) && error.hint !== undefined ? [error.hint] : [];
   return {
     cniVersion: options.cniVersion,
-    code: cniErrorCode(error, options.stage),
+    code: error instanceof CniError ? error.cniCode : cniErrorCode(error, options.stage),
     msg,
     details: [...details, ...hint].join("\n"),
   };

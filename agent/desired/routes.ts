@@ -21,6 +21,8 @@ export interface RoutePlannerOptions {
   readonly intent: Intent;
   readonly nodeName: string;
   readonly underlayMtu: number;
+  /** Another plugin gives this node's pods their addresses. */
+  readonly foreignAddresses?: boolean;
   readonly clock: Clock;
 }
 
@@ -34,7 +36,7 @@ export interface RoutePlanner {
 }
 
 export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
-  const { intent, nodeName, underlayMtu, clock } = options;
+  const { intent, nodeName, clock } = options;
   const { own, peers } = intent;
   const claims = createClaims({
     name: "routes",
@@ -52,7 +54,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
     await listConnected({ settlement, peers }, signal);
     const firstNode = own.nodes.get(nodeName);
     if (firstNode === undefined || signal.aborted) return;
-    let context = contextOf(firstNode, underlayMtu);
+    let context = contextOf(firstNode, options);
     const sources = new Map<ClusterIntent, ClaimSource<NodeRoute>>();
 
     const plan = (cluster: ClusterIntent, key: string): void => {
@@ -64,7 +66,7 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
       const node = own.nodes.get(nodeName);
       // A node that is no longer exported still runs: keep what is known of it.
       if (node === undefined) return;
-      const next = contextOf(node, underlayMtu);
+      const next = contextOf(node, options);
       if (next.mtu === context.mtu && next.sources.join() === context.sources.join()) return;
       context = next;
       for (const [cluster] of sources) {
@@ -96,10 +98,17 @@ export function createRoutePlanner(options: RoutePlannerOptions): RoutePlanner {
   return { desired: claims.desired, settlement, contested: () => claims.contested(), run };
 }
 
-function contextOf(node: MeshNode, underlayMtu: number): RouteContext {
+function contextOf(
+  node: MeshNode,
+  {
+    underlayMtu,
+    foreignAddresses = false,
+  }: Pick<RoutePlannerOptions, "underlayMtu" | "foreignAddresses">,
+): RouteContext {
   return {
+    foreignAddresses,
     ownNode: ownNodeFrom(node),
     mtu: overlayMtu(underlayMtu, node),
-    sources: routerAddresses(node.podPrefixes),
+    sources: foreignAddresses ? [] : routerAddresses(node.podPrefixes),
   };
 }

@@ -32,10 +32,13 @@ export interface RouteContext {
   readonly mtu: number;
   /** Our node's router addresses. */
   readonly sources: readonly string[];
+  /** Our own prefixes are another plugin's, and so are the routes of its pods. */
+  readonly foreignAddresses?: boolean;
 }
 
 export function planNodeRoutes(node: MeshNode, context: RouteContext): NodeRoute[] {
   if (isOwnNode(node, context.ownNode)) {
+    if (context.foreignAddresses === true) return [];
     return node.podPrefixes.map((prefix) => ({ kind: "unreachable", prefix }));
   }
   if (tunnelEndpoint(node) === "") return [];
@@ -62,16 +65,24 @@ export interface CniNode {
   readonly bpfRoot: string;
 }
 
-/** Undefined while the node has no pod prefix: then it can hold no pod. */
+/**
+ * Undefined while the node has no pod prefix: then it can hold no pod. Where another plugin gives
+ * pods their addresses, prefixes mean nothing and their routers' addresses are not ours.
+ */
 export function planCniNode(
   node: MeshNode,
-  context: { readonly underlayMtu: number; readonly bpfRoot: string },
+  context: {
+    readonly underlayMtu: number;
+    readonly bpfRoot: string;
+    readonly foreignAddresses?: boolean;
+  },
 ): CniNode | undefined {
-  if (node.podPrefixes.length === 0) return undefined;
+  const podPrefixes = context.foreignAddresses === true ? [] : node.podPrefixes;
+  if (podPrefixes.length === 0 && context.foreignAddresses !== true) return undefined;
   return {
     nodeName: node.name,
-    podPrefixes: node.podPrefixes,
-    routerAddresses: routerAddresses(node.podPrefixes),
+    podPrefixes,
+    routerAddresses: routerAddresses(podPrefixes),
     mtu: overlayMtu(context.underlayMtu, node),
     bpfRoot: context.bpfRoot,
   };

@@ -20,7 +20,7 @@ describe("tombolo-cni", () => {
     expect(status).toBe(0);
     expect(json).toEqual({
       cniVersion: "1.0.0",
-      supportedVersions: ["0.3.0", "0.3.1", "0.4.0", "1.0.0"],
+      supportedVersions: ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
     });
   });
 
@@ -30,6 +30,13 @@ describe("tombolo-cni", () => {
     expect(status).toBe(1);
     expect(json).toMatchObject({ cniVersion: "1.0.0", code: 11 });
     expect(json?.["msg"]).toContain("cni-node.json");
+  });
+
+  test("STATUS says not available (50) until the agent has described the node", async () => {
+    const config = { cniVersion: "1.1.0" };
+    const { status, json } = await node.call({ command: "STATUS", containerId: "", config });
+    expect(status).toBe(1);
+    expect(json).toMatchObject({ cniVersion: "1.1.0", code: 50 });
   });
 
   for (const [name, call, code] of [
@@ -146,6 +153,40 @@ describe("tombolo-cni", () => {
       dns: { nameservers: ["192.0.2.53"] },
     });
     await node.call({ command: "DEL", containerId: "chained", netns });
+  });
+
+  test("STATUS is well once pods can be attached, and 51 when the datapath is lost", async () => {
+    const ask = { command: "STATUS", containerId: "", config: { cniVersion: "1.1.0" } };
+    node.writeNodeFile();
+    expect(await node.call(ask)).toEqual({ status: 0, json: undefined });
+    node.writeNodeFile({ bpfRoot: "/sys/fs/bpf/tombolo-is-not-there" });
+    expect((await node.call(ask)).json).toMatchObject({ code: 51 });
+    node.writeNodeFile();
+  });
+
+  test("GC takes back what the runtime does not know any more, and nothing else", async () => {
+    const kept = node.addPodNamespace("gc-kept");
+    const lost = node.addPodNamespace("gc-lost");
+    const config = { cniVersion: "1.1.0" };
+    for (const [containerId, netns] of [
+      ["gc-kept", kept],
+      ["gc-lost", lost],
+    ] as const) {
+      const { json } = await node.call({ command: "ADD", containerId, netns, config });
+      expect(json).toMatchObject({ cniVersion: "1.1.0", interfaces: [{ mtu: MTU }, { mtu: MTU }] });
+    }
+    const gc = { command: "GC", containerId: "" };
+    const bad = await node.call({ ...gc, config });
+    expect(bad.json).toMatchObject({ code: 7 });
+    expect(node.takenAddresses()).toHaveLength(4);
+    const valid = [{ containerID: "gc-kept", ifname: "eth0" }];
+    const list = { "cni.dev/valid-attachments": valid };
+    const good = await node.call({ ...gc, config: { ...config, ...list } });
+    expect(good).toEqual({ status: 0, json: undefined });
+    expect(node.takenAddresses()).toHaveLength(2);
+    expect(node.hostInterfaces()).toHaveLength(1);
+    await expectReachable(kept, ROUTERS[0]);
+    await node.call({ command: "DEL", containerId: "gc-kept", netns: kept });
   });
 
   test("ADD that fails half way leaves no interface and no address", async () => {

@@ -25,10 +25,15 @@ describe("parseNodeFile()", () => {
     expect(node.routerAddresses.map(({ text }) => text)).toEqual(FILE.routerAddresses);
   });
 
+  test("reads a node whose pods get their addresses elsewhere", () => {
+    const node = parseNodeFile({ ...FILE, podPrefixes: [], routerAddresses: [] });
+    expect(node).toMatchObject({ podPrefixes: [], routerAddresses: [] });
+  });
+
   for (const [what, change] of [
     ["no name", { nodeName: "" }],
     ["an MTU that IPv6 cannot use", { mtu: 1279 }],
-    ["no prefix", { podPrefixes: [] }],
+    ["prefixes that are no list", { podPrefixes: "10.1.1.0/24" }],
     ["a prefix that is none", { podPrefixes: ["10.1.1.1/24"] }],
     ["a family without router", { routerAddresses: ["10.1.1.1"] }],
     ["a relative bpf root", { bpfRoot: "b" }],

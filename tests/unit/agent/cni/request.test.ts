@@ -27,6 +27,12 @@ describe("parseEnvironment()", () => {
     expect(parseEnvironment({ CNI_COMMAND: "VERSION" }).command).toBe("VERSION");
   });
 
+  test("lets GC and STATUS come without a container", () => {
+    for (const command of ["GC", "STATUS"]) {
+      expect(parseEnvironment({ CNI_COMMAND: command }).command).toBe(command);
+    }
+  });
+
   for (const [name, value] of [
     ["CNI_COMMAND", "RUN"],
     ["CNI_COMMAND", undefined],
@@ -52,14 +58,29 @@ describe("parseNetworkConfig()", () => {
       cniVersion: "1.0.0",
       name: "net",
       stateDirectory: "/s",
+      chained: false,
       prevResult: undefined,
+      validAttachments: undefined,
     });
+  });
+
+  test("reads what a runtime of CNI 1.1 knows of, for GC", () => {
+    const parse = (list: unknown) =>
+      parseNetworkConfig({ ...CONFIG, cniVersion: "1.1.0", "cni.dev/valid-attachments": list });
+    expect(parse([{ containerID: "c1", ifname: "eth0" }]).validAttachments).toEqual([
+      { containerId: "c1", ifName: "eth0" },
+    ]);
+    expect(parse(null).validAttachments).toEqual([]);
+    for (const wrong of [{}, [{ containerID: "c1" }], [7]]) {
+      expect(() => parse(wrong)).toThrow("cni.dev/valid-attachments");
+    }
   });
 
   for (const [what, change, code] of [
     ["a version of the future", { cniVersion: "2.0.0" }, "unsupported"],
     ["no version, which means 0.2.0", { cniVersion: undefined }, "unsupported"],
     ["no name", { name: undefined }, "invalid_argument"],
+    ["chained that is no flag", { chained: "yes" }, "invalid_argument"],
     ["a relative state directory", { stateDirectory: "s" }, "invalid_argument"],
     ["a previous result that is none", { prevResult: [] }, "invalid_argument"],
   ] as const) {

@@ -35,6 +35,15 @@ describe("formatResult()", () => {
     });
   });
 
+  test("tells the MTU in version 1.1.0", () => {
+    const result = formatResult(ATTACHMENT, { cniVersion: "1.1.0", prevResult: undefined });
+    expect(result).toMatchObject({
+      cniVersion: "1.1.0",
+      interfaces: [{ mtu: ATTACHMENT.mtu }, { mtu: ATTACHMENT.mtu }],
+    });
+    expect(JSON.stringify(result)).not.toContain('"version"');
+  });
+
   test("names the family of addresses in versions before 1.0.0", () => {
     const { ips } = formatResult(ATTACHMENT, { cniVersion: "0.3.1", prevResult: undefined });
     expect(ips).toMatchObject([{ version: "4" }, { version: "6" }]);

@@ -47,6 +47,15 @@ describe("planNodeRoutes()", () => {
     expect(planNodeRoutes(node, CONTEXT)).toEqual([{ kind: "unreachable", prefix: "10.1.1.0/24" }]);
   });
 
+  test("leaves our own prefixes alone where another plugin gives addresses", () => {
+    const node = testNode(EAST, {
+      name: "east-1",
+      addresses: ["172.16.1.1"],
+      podPrefixes: ["10.1.1.0/24"],
+    });
+    expect(planNodeRoutes(node, { ...CONTEXT, foreignAddresses: true })).toEqual([]);
+  });
+
   test("has no route to a node without an address", () => {
     const node = testNode(WEST, { name: "w", addresses: [], podPrefixes: ["10.2.1.0/24"] });
     expect(planNodeRoutes(node, CONTEXT)).toEqual([]);
@@ -77,6 +86,14 @@ describe("planCniNode()", () => {
       mtu: 8950,
       bpfRoot: "/bpf",
     });
+  });
+
+  test("tells of no prefixes where another plugin gives addresses", () => {
+    for (const podPrefixes of [["10.1.1.0/24"], []]) {
+      const node = testNode(EAST, { ...parts, podPrefixes });
+      const context = { underlayMtu: 1500, bpfRoot: "/bpf", foreignAddresses: true };
+      expect(planCniNode(node, context)).toMatchObject({ podPrefixes: [], routerAddresses: [] });
+    }
   });
 
   test("is undefined without a pod prefix", () => {
