@@ -134,8 +134,8 @@ function plainOptions(
   request: ApiRequest,
   { server, signal }: { server: string; signal: AbortSignal },
 ): RequestOptions {
-  if (!URL.canParse(server)) {
-    const what = server === "" ? "the cluster names none" : `"${server}" is no URL`;
+  if (!/^https?:\/\//.test(server) || !URL.canParse(server)) {
+    const what = server === "" ? "the cluster names none" : `"${server}" is no URL of HTTPS`;
     throw new MeshError("invalid_argument", `Cannot find the API server: ${what}`);
   }
   const base = new URL(server);

@@ -41,6 +41,8 @@ export interface WatchLimits {
    * passed ours, which no question about versions tells: everything is listed again.
    */
   readonly longOutageMs: number;
+  /** The longest pause between two attempts. */
+  readonly maxBackoffMs: number;
 }
 
 /** How often things have happened since the start. */
@@ -70,16 +72,17 @@ const LIMITS: WatchLimits = {
   maxWatchSeconds: 240,
   graceMs: 20_000,
   longOutageMs: 30_000,
+  maxBackoffMs: 30_000,
 };
 /** A rest of a list that is refused so often, for whatever reason, is not waited for any longer. */
 const MAX_PAGE_FAILURES = 3;
 /** A watch that ends by itself sooner, without an event, counts as a failure. */
 const SHORT_WATCH_MS = 1_000;
-const BACKOFF = { baseMs: 200, capMs: 30_000 };
+const MIN_BACKOFF_MS = 200;
 
 export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
   const { transport, clock, random, log, limits = LIMITS } = options;
-  const backoff = createBackoff({ ...BACKOFF, random });
+  const backoff = createBackoff({ baseMs: MIN_BACKOFF_MS, capMs: limits.maxBackoffMs, random });
   const counts = { lists: 0, expired: 0, doubts: 0, silent: 0 };
   let state: WatchState = INITIAL_WATCH_STATE;
   let path = "";

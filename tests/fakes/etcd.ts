@@ -3,7 +3,7 @@
 // stands here because it is what tests stand on.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,6 +38,10 @@ export interface TestEtcd {
   wipe(): Promise<void>;
   /** Forgets all history before the present revision. */
   compact(): Promise<void>;
+  /** Keeps a copy of its data as they are now; it is killed and started again for that. */
+  save(): Promise<void>;
+  /** Kills it, and starts it again on what save() has kept. */
+  rollBack(): Promise<void>;
   /** A bare connection for whatever a test wants to see or spoil. */
   readonly connection: EtcdConnection;
   close(): Promise<void>;
@@ -49,6 +53,7 @@ export async function startTestEtcd(options: TestEtcdOptions = {}): Promise<Test
   if (port === undefined || peerPort === undefined) throw new Error("Cannot find free ports");
   const scheme = options.tls === undefined ? "http" : "https";
   const endpoint = `${scheme}://127.0.0.1:${port}`;
+  const [data, saved] = [join(directory, "data"), join(directory, "saved")];
   let token = randomUUID();
   let child: ChildProcess | undefined;
   const signal = new AbortController().signal;
@@ -99,13 +104,24 @@ export async function startTestEtcd(options: TestEtcdOptions = {}): Promise<Test
     restart: start,
     async wipe() {
       await kill();
-      await rm(join(directory, "data"), { recursive: true, force: true });
+      await rm(data, { recursive: true, force: true });
       if (options.fixedToken !== true) token = randomUUID();
       await start();
     },
     async compact() {
       const { header } = await ask<{ header: { revision: string } }>("range", { key: KEY });
       await ask("compact", { revision: header.revision, physical: true });
+    },
+    async save() {
+      await kill();
+      await cp(data, saved, { recursive: true });
+      await start();
+    },
+    async rollBack() {
+      await kill();
+      await rm(data, { recursive: true, force: true });
+      await cp(saved, data, { recursive: true });
+      await start();
     },
     async close() {
       connection.close();

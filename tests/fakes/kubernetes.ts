@@ -3,24 +3,32 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { request } from "node:https";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts, startTestEtcd, type TestEtcd } from "./etcd.ts";
 import { eventually } from "./eventually.ts";
+import { createClientAuthority } from "./kubernetes-certificates.ts";
 
 export interface TestKubernetes {
   readonly port: number;
   readonly etcd: TestEtcd;
+  /** What its certificate is believed by. */
+  readonly ca: Buffer;
   /** A kubeconfig whose user has its token in a file, so that it can be rotated. */
   writeKubeconfig(options?: { port?: number; token?: string }): Promise<KubeconfigFiles>;
+  /** A kubeconfig as people have them: `user` is the whole of its one user. */
+  writeUserKubeconfig(user: object, fields?: object): Promise<string>;
+  /** Of an administrator that the server knows by certificate. */
+  issueCertificate(): { readonly certificate: string; readonly privateKey: string };
   /** One request as administrator; rejects for a status of 300 and more other than in `allow`. */
   call<T = unknown>(call: ApiCall): Promise<T>;
   /** SIGKILL, and gone when this resolves. */
   kill(): Promise<void>;
   /** Starts it again with the same data, at the same port, knowing `tokens` besides. */
-  restart(options?: { tokens?: readonly string[] }): Promise<void>;
+  restart(options?: { tokens?: readonly string[]; flags?: readonly string[] }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -41,20 +49,29 @@ export const ADMIN_TOKEN = "test-admin";
 const START_LIMIT_MS = 90_000;
 const CALL_LIMIT_MS = 20_000;
 
-export async function startTestKubernetes(): Promise<TestKubernetes> {
+/** Flags come behind the usual ones, and so before them. */
+export async function startTestKubernetes(
+  options: { readonly flags?: readonly string[] } = {},
+): Promise<TestKubernetes> {
   const binary = join(process.env["KUBEBUILDER_ASSETS"] ?? "", "kube-apiserver");
   const directory = await mkdtemp(join(tmpdir(), "tombolo-kube-"));
   const etcd = await startTestEtcd();
   const [port = 0] = await freePorts(1);
   let child: ChildProcess | undefined;
   let kubeconfigs = 0;
+  const agent = new Agent({ keepAlive: true });
+  const clients = createClientAuthority(Date.now());
   await writeServiceAccountKeys(directory);
+  await writeFile(join(directory, "clients.crt"), clients.certificate);
+  const readCa = (): Buffer => readFileSync(join(directory, "certificates", "apiserver.crt"));
 
-  async function start(tokens: readonly string[] = []): Promise<void> {
+  async function start(
+    tokens: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): Promise<void> {
     await writeFile(join(directory, "tokens.csv"), tokenTable([ADMIN_TOKEN, ...tokens]));
-    child = spawn(binary, serverFlags({ directory, etcd: etcd.endpoint, port }), {
-      stdio: "ignore",
-    });
+    const usual = serverFlags({ directory, etcd: etcd.endpoint, port });
+    child = spawn(binary, [...usual, ...(options.flags ?? []), ...flags], { stdio: "ignore" });
     await eventually(() => call({ path: "/readyz" }).then(() => true), {
       what: `kube-apiserver is ready at port ${port}`,
       limitMs: START_LIMIT_MS,
@@ -70,11 +87,12 @@ export async function startTestKubernetes(): Promise<TestKubernetes> {
   }
 
   async function call<T>(wanted: ApiCall): Promise<T> {
-    return (await send(wanted, { port })) as T;
+    return (await send(wanted, { port, agent })) as T;
   }
 
   async function close(): Promise<void> {
     await kill();
+    agent.destroy();
     await etcd.close();
     await rm(directory, { recursive: true, force: true });
   }
@@ -91,13 +109,23 @@ export async function startTestKubernetes(): Promise<TestKubernetes> {
     call,
     kill,
     close,
-    restart: ({ tokens = [] } = {}) => start(tokens),
+    get ca() {
+      return readCa();
+    },
+    restart: ({ tokens = [], flags = [] } = {}) => start(tokens, flags),
+    issueCertificate: () => clients.issueAdministrator(),
+    async writeUserKubeconfig(user, fields = {}) {
+      const path = join(directory, `kubeconfig-${++kubeconfigs}`);
+      const config = kubeconfig({ port, user, ca: readCa() });
+      await writeFile(path, JSON.stringify({ ...config, ...fields }));
+      return path;
+    },
     async writeKubeconfig({ port: through = port, token = ADMIN_TOKEN } = {}) {
       const path = join(directory, `kubeconfig-${++kubeconfigs}`);
       const tokenFile = `${path}.token`;
       await writeFile(tokenFile, token);
-      const ca = await readFile(join(directory, "certificates", "apiserver.crt"));
-      await writeFile(path, kubeconfig({ port: through, tokenFile, ca }));
+      const config = kubeconfig({ port: through, user: { tokenFile }, ca: readCa() });
+      await writeFile(path, JSON.stringify(config));
       return { path, tokenFile };
     },
   };
@@ -131,6 +159,7 @@ function serverFlags(place: { directory: string; etcd: string; port: number }): 
     `--service-account-key-file=${join(directory, "sa.pub")}`,
     `--service-account-signing-key-file=${join(directory, "sa.key")}`,
     "--service-account-issuer=https://kubernetes.default.svc",
+    `--client-ca-file=${join(directory, "clients.crt")}`,
     `--token-auth-file=${join(directory, "tokens.csv")}`,
     "--authorization-mode=RBAC",
     // Nobody makes the service accounts that pods would be given.
@@ -140,24 +169,22 @@ function serverFlags(place: { directory: string; etcd: string; port: number }): 
   ];
 }
 
-function kubeconfig(options: { port: number; tokenFile: string; ca: Buffer }): string {
-  const server = `https://127.0.0.1:${options.port}`;
+function kubeconfig(options: { port: number; user: object; ca: Buffer }): object {
   const cluster = {
-    server,
+    server: `https://127.0.0.1:${options.port}`,
     "certificate-authority-data": options.ca.toString("base64"),
   };
-  const provider = { name: "tokenFile", config: { tokenFile: options.tokenFile } };
-  return JSON.stringify({
+  return {
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name: "test", cluster }],
-    users: [{ name: "admin", user: { "auth-provider": provider } }],
+    users: [{ name: "admin", user: options.user }],
     contexts: [{ name: "test", context: { cluster: "test", user: "admin" } }],
     "current-context": "test",
-  });
+  };
 }
 
-function send(call: ApiCall, { port }: { port: number }): Promise<unknown> {
+function send(call: ApiCall, { port, agent }: { port: number; agent: Agent }): Promise<unknown> {
   const { method = "GET", path, body, allow = [] } = call;
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   return new Promise((resolve, reject) => {
@@ -169,7 +196,7 @@ function send(call: ApiCall, { port }: { port: number }): Promise<unknown> {
         path,
         // The certificate is made by the server at its first start and proves nothing to us here.
         rejectUnauthorized: false,
-        agent: false,
+        agent,
         timeout: CALL_LIMIT_MS,
         headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": type },
       },

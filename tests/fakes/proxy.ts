@@ -9,6 +9,8 @@ export interface TcpProxy {
   readonly accepted: number;
   /** Bytes go through again, also those of new connections only. */
   pass(): Promise<void>;
+  /** Resets what is open; new connections pass. Returns how many it were. */
+  cut(): number;
   /** Resets what is open and every new connection. */
   refuse(): Promise<void>;
   /** Keeps connections open, takes new ones, and delivers nothing. */
@@ -64,6 +66,11 @@ export async function startTcpProxy(options: { targetPort: number }): Promise<Tc
     port: (server.address() as AddressInfo).port,
     get accepted() {
       return accepted;
+    },
+    cut() {
+      const open = sockets.size;
+      for (const socket of sockets) socket.resetAndDestroy();
+      return open;
     },
     async pass() {
       setMode("pass");

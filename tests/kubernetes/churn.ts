@@ -7,15 +7,18 @@ export interface Churn {
   fill(): Promise<void>;
   /** One round: deletes, makes anew and changes some of them. */
   change(): Promise<void>;
+  /** What is there now; the function that it returns believes in it again. */
+  remember(): () => void;
 }
 
+/** 5,000 objects together. */
 const NAMESPACES = 10;
-const NODES = 20;
-const PODS = 900;
-const SERVICES = 270;
-const SLICES = 300;
+const NODES = 40;
+const PODS = 2_750;
+const SERVICES = 800;
+const SLICES = 1_400;
 /** Objects that one round touches. */
-const ROUND = 150;
+const ROUND = 500;
 /** Requests under way at a time; the API server allows far more. */
 const PARALLEL = 16;
 
@@ -25,8 +28,10 @@ interface Place {
   body(version: number): object;
 }
 
-export function createChurn(kubernetes: TestKubernetes, { seed }: { seed: number }): Churn {
-  const random = seededRandom(seed);
+export function createChurn(
+  kubernetes: TestKubernetes,
+  { random }: { random: () => number },
+): Churn {
   const places = [...pods(), ...services(), ...slices()];
   const alive = new Set<Place>();
   let version = 0;
@@ -65,6 +70,13 @@ export function createChurn(kubernetes: TestKubernetes, { seed }: { seed: number
         else await relabel(place);
       });
     },
+    remember() {
+      const then = [...alive];
+      return () => {
+        alive.clear();
+        for (const place of then) alive.add(place);
+      };
+    },
   };
 }
 
@@ -77,7 +89,7 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
 }
 
 /** Numbers in [0, 1) that follow from the seed (mulberry32). */
-function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

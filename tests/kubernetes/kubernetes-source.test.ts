@@ -1,22 +1,10 @@
-// The Kubernetes source against a real API server: what it reads, what it says, and that nothing
-// that ends a connection, a server or a version makes its tables differ from a fresh list.
+// The Kubernetes source against a real API server: what it reads and what it says. That nothing
+// makes its tables differ from a fresh list is torture.test.ts's.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
-import { writeFile } from "node:fs/promises";
-import { createEventRecorder } from "../../apiserver/source/kubernetes/event-recorder.ts";
-import {
-  createKubernetesSource,
-  type KubernetesSource,
-} from "../../apiserver/source/kubernetes/kubernetes-source.ts";
-import { createKubernetesTransport } from "../../mesh/kubernetes/transport.ts";
-import { createSource, SOURCE_KINDS, type WritableSource } from "../../apiserver/source/objects.ts";
-import { systemClock } from "../../mesh/core/clock.ts";
-import { silentLogger } from "../../mesh/core/logger.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { startTestKubernetes, type TestKubernetes } from "../fakes/kubernetes.ts";
-import { startTcpProxy, type TcpProxy } from "../fakes/proxy.ts";
-import { createChurn } from "./churn.ts";
+import { follow as followAccess, type Follower } from "./follower.ts";
 
-/** Starting the API server thrice on a busy machine. */
 const LIMIT_MS = 300_000;
 
 let kubernetes: TestKubernetes;
@@ -30,34 +18,10 @@ afterEach(async () => {
 });
 afterAll(() => kubernetes.close());
 
-interface Follower {
-  readonly tables: WritableSource;
-  readonly source: KubernetesSource;
-}
-
 function follow(kubeconfig: string): Follower {
-  const tables = createSource();
-  const seams = { clock: systemClock, random: Math.random, log: silentLogger };
-  const transport = createKubernetesTransport({ kubeconfig }, seams);
-  const events = createEventRecorder({ ...seams, transport });
-  const source = createKubernetesSource({ ...seams, transport, events, source: tables });
-  const abort = new AbortController();
-  const running = source.run(abort.signal);
-  stops.push(async () => {
-    abort.abort();
-    await running;
-  });
-  return { tables, source };
-}
-
-const synced = (tables: WritableSource): boolean =>
-  SOURCE_KINDS.every((kind) => tables[kind].synced);
-
-/** Everything in the tables, comparable. */
-function contents(tables: WritableSource): Record<string, unknown> {
-  return Object.fromEntries(
-    SOURCE_KINDS.map((kind) => [kind, Object.fromEntries(tables[kind].entries())]),
-  );
+  const follower = followAccess({ kubeconfig });
+  stops.push(() => follower.stop());
+  return follower;
 }
 
 function service(name: string, fields: { annotations?: object; spec?: object } = {}): object {
@@ -75,8 +39,8 @@ describe("createKubernetesSource()", () => {
     "reads what is there and follows what changes",
     async () => {
       const { path } = await kubernetes.writeKubeconfig();
-      const { tables, source } = follow(path);
-      await eventually(() => synced(tables), { what: "every kind is synced" });
+      const { tables, source, synced } = follow(path);
+      await eventually(() => synced(), { what: "every kind is synced" });
       expect(tables.Namespace.get("default")).toMatchObject({ global: true });
       expect(tables.Service.get("default/kubernetes")?.clusterIps).toEqual(["10.96.0.1"]);
 
@@ -107,8 +71,8 @@ describe("createKubernetesSource()", () => {
     "tells the owner of a Service once what is wrong with it, as an Event and in status",
     async () => {
       const { path } = await kubernetes.writeKubeconfig();
-      const { tables, source } = follow(path);
-      await eventually(() => synced(tables));
+      const { tables, source, synced } = follow(path);
+      await eventually(() => synced());
       const annotations = { "service.cilium.io/global": "yes please" };
       await post("/api/v1/namespaces/default/services", service("odd", { annotations }));
       const told = await eventually(() => eventsAbout("odd"), { what: "an Event is written" });
@@ -128,76 +92,6 @@ describe("createKubernetesSource()", () => {
       await eventually(() => source.status().problems.length === 0);
       await eventually(() => second.source.status().problems.length === 0);
       expect(await eventsAbout("odd")).toHaveLength(1);
-    },
-    LIMIT_MS,
-  );
-
-  test(
-    "goes on with the new token after the old one was taken back",
-    async () => {
-      const { path, tokenFile } = await kubernetes.writeKubeconfig({ token: "token-one" });
-      await kubernetes.kill();
-      await kubernetes.restart({ tokens: ["token-one"] });
-      const { tables, source } = follow(path);
-      await eventually(() => synced(tables), { limitMs: 60_000 });
-
-      await kubernetes.kill();
-      await kubernetes.restart({ tokens: ["token-two"] });
-      await eventually(
-        () => source.status().problems.some(({ message }) => message.includes("401")),
-        { what: "the old token is refused", limitMs: 90_000 },
-      );
-      await writeFile(tokenFile, "token-two");
-      await eventually(() => source.status().problems.length === 0, {
-        what: "every kind is followed again",
-        limitMs: 120_000,
-      });
-    },
-    LIMIT_MS,
-  );
-
-  test(
-    "holds what a fresh list holds after churn, cut connections, compactions and a killed server",
-    async () => {
-      const proxy: TcpProxy = await startTcpProxy({ targetPort: kubernetes.port });
-      stops.push(() => proxy.close());
-      const { path } = await kubernetes.writeKubeconfig({ port: proxy.port });
-      const { tables } = follow(path);
-      const churn = createChurn(kubernetes, { seed: 20_261 });
-      await churn.fill();
-      await eventually(() => synced(tables), { limitMs: 120_000 });
-      for (const trouble of ["cut", "compact", "restart"] as const) {
-        await churn.change();
-        if (trouble === "cut") {
-          await proxy.refuse();
-          await churn.change();
-          await proxy.pass();
-        } else if (trouble === "compact") {
-          // Changes that nobody saw are compacted away: the watch must begin with a list again.
-          await proxy.refuse();
-          await churn.change();
-          await kubernetes.etcd.compact();
-          await proxy.pass();
-        } else {
-          await kubernetes.kill();
-          await kubernetes.etcd.compact();
-          await kubernetes.restart();
-        }
-      }
-      await churn.change();
-
-      const direct = await kubernetes.writeKubeconfig();
-      const fresh = follow(direct.path);
-      await eventually(() => synced(fresh.tables), { limitMs: 120_000 });
-      const counts = SOURCE_KINDS.map((kind) => fresh.tables[kind].size);
-      expect(Math.min(...counts)).toBeGreaterThan(0);
-      await eventually(
-        () => {
-          expect(contents(tables)).toEqual(contents(fresh.tables));
-          return true;
-        },
-        { what: "the tables hold what a fresh list holds", limitMs: 120_000, pollMs: 500 },
-      );
     },
     LIMIT_MS,
   );
