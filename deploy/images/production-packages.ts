@@ -23,7 +23,7 @@ export function productionPackages(lockFile: string): string[] {
 /** Types, source maps, sources in C++, prose, and code for machines or runtimes that are not this. */
 const NEVER_LOADED =
   /\.([cm]?ts|map|md|markdown|cc|hh|h|c|inc|def|gyp|gypi|bare|tsbuildinfo)$|^CMakeLists\.txt$/i;
-const FOLDERS_NEVER_LOADED = /^(prebuilds|musl_[a-z0-9]+|vendor|doc|docs|\.github)$/;
+const FOLDERS_NEVER_LOADED = /^(prebuilds|musl_[a-z0-9]+)$/;
 /** What must go along with code that is passed on. */
 const LICENCE = /^(licen[cs]e|copying|notice)/i;
 

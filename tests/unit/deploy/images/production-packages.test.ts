@@ -39,6 +39,7 @@ describe("isNeededInPackage", () => {
     "LICENSE",
     "LICENSE.md",
     "vendor/license.txt",
+    "dist/doc/directives.js",
   ])("keeps %s", (path) => {
     expect(isNeededInPackage(path)).toBe(true);
   });
@@ -51,7 +52,7 @@ describe("isNeededInPackage", () => {
     "src/koffi/src/ffi.cc",
     "musl_x64/koffi.node",
     "prebuilds/linux-x64/bare-url.bare",
-    "doc/index.html",
+    "doc/index.md",
     "node_modules/other/index.js",
   ])("leaves out %s", (path) => {
     expect(isNeededInPackage(path)).toBe(false);
