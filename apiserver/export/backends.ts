@@ -1,23 +1,57 @@
 // Who answers for a service: ready endpoints by address, each with its named ports. Pure.
 // EndpointSlices decide where there are any; otherwise the pods that the selector chooses do.
 import type { AddressPorts, L4Address, NamedPorts } from "../../mesh/core/service.ts";
-import type { PodObject, ServiceObject, SliceObject } from "../source/objects.ts";
+import type {
+  ContainerPort,
+  PodObject,
+  ServiceObject,
+  SliceEndpoint,
+  SliceObject,
+} from "../source/objects.ts";
 
-/** Ready endpoints; if there is none, those that are going away but still serve. */
+/**
+ * Ready endpoints; if a port has none, those that are going away but still serve it (KEP-1669).
+ * Ports are decided one by one, because pods that name them differently stand in other slices.
+ */
 export function backendsFromSlices(
   service: ServiceObject,
   slices: readonly SliceObject[],
 ): AddressPorts {
-  const all = slices.flatMap((slice) =>
-    slice.endpoints.map((endpoint) => ({ endpoint, ports: portsOfSlice(slice) })),
-  );
-  const ready = all.filter(({ endpoint }) => service.publishNotReady || endpoint.ready);
-  const leaving = all.filter(({ endpoint }) => endpoint.terminating && endpoint.serving);
+  const served = new Map<string, { ready: SlicePort[]; leaving: SlicePort[] }>();
+  for (const slice of slices) {
+    for (const port of portsOrNone(slice)) {
+      const name = port?.name ?? "";
+      const found = served.get(name) ?? { ready: [], leaving: [] };
+      served.set(name, found);
+      for (const endpoint of slice.endpoints) {
+        const { ready, serving, terminating } = endpoint;
+        if (service.publishNotReady || ready) found.ready.push({ endpoint, port });
+        else if (terminating && serving) found.leaving.push({ endpoint, port });
+      }
+    }
+  }
   const backends = new Map<string, Map<string, L4Address>>();
-  for (const { endpoint, ports } of ready.length > 0 ? ready : leaving) {
-    for (const address of endpoint.addresses) addPorts(backends, { address, ports });
+  for (const { ready, leaving } of served.values()) {
+    for (const { endpoint, port } of ready.length > 0 ? ready : leaving) {
+      for (const address of endpoint.addresses) addPorts(backends, { address, ports: named(port) });
+    }
   }
   return backends;
+}
+
+interface SlicePort {
+  readonly endpoint: SliceEndpoint;
+  readonly port: ContainerPort | undefined;
+}
+
+/** A headless service may have endpoints without any port. */
+function portsOrNone({ ports }: SliceObject): readonly (ContainerPort | undefined)[] {
+  return ports.length > 0 ? ports : [undefined];
+}
+
+function named(port: ContainerPort | undefined): NamedPorts {
+  if (port === undefined) return new Map();
+  return new Map([[port.name, { port: port.port, protocol: port.protocol }]]);
 }
 
 /** `addressesOf` gives a pod's addresses: its own, or its node's under hostNetwork. */
@@ -39,10 +73,6 @@ export function backendsFromPods(
     }
   }
   return backends;
-}
-
-function portsOfSlice(slice: SliceObject): NamedPorts {
-  return new Map(slice.ports.map(({ name, port, protocol }) => [name, { port, protocol }]));
 }
 
 /** A port whose target name the pod does not have is not served by this pod. */

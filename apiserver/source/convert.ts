@@ -90,9 +90,14 @@ export function serviceFromFields(fields: Fields, warn: Warn): ServiceObject | u
   const spec = fields.map("spec");
   const namespace = namespaceName(meta);
   const name = objectName(meta);
-  // An alias in DNS: it has neither addresses nor endpoints, so there is nothing to balance.
-  if (spec?.optionalText("type") === "ExternalName") return undefined;
   const parsed = parseServiceAnnotations(meta.textMap("annotations"));
+  if (spec?.optionalText("type") === "ExternalName") {
+    if (parsed.settings.global) {
+      const why = "its type ExternalName is an alias in DNS, without addresses and endpoints";
+      warn(meta.offset, `Cannot share the service: ${why}`);
+    }
+    return undefined;
+  }
   warnOfAnnotations(meta, { warnings: parsed.warnings, warn });
   return {
     kind: "Service",

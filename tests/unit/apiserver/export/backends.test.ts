@@ -155,4 +155,46 @@ describe("backendsFromSlices()", () => {
       "10.1.0.6",
     ]);
   });
+
+  const ports = (name: string, port: number) => [{ name, port, protocol: "TCP" as const }];
+
+  test("decides port by port: one that only leaving endpoints serve is theirs until they end", () => {
+    const metrics = { ...slice(endpoint("10.1.0.6", gone)), ports: ports("metrics", 9090) };
+    const http = slice(endpoint("10.1.0.5"), endpoint("10.1.0.6", gone));
+    expect(plain(backendsFromSlices(SERVICE, [http, metrics]))).toEqual({
+      "10.1.0.5": ["http=8080/TCP"],
+      "10.1.0.6": ["metrics=9090/TCP"],
+    });
+  });
+
+  test("takes pods whose port of one name differs, from their slices", () => {
+    const next = { ...slice(endpoint("10.1.0.6")), ports: ports("http", 9090) };
+    expect(plain(backendsFromSlices(SERVICE, [slice(endpoint("10.1.0.5")), next]))).toEqual({
+      "10.1.0.5": ["http=8080/TCP"],
+      "10.1.0.6": ["http=9090/TCP"],
+    });
+  });
+
+  test("takes an endpoint once that stands in two slices while it is moved, ready in either", () => {
+    const stale = slice(endpoint("10.1.0.5", { ready: false, serving: false }));
+    const moved = slice(endpoint("10.1.0.5"));
+    expect(plain(backendsFromSlices(SERVICE, [stale, moved, moved]))).toEqual({
+      "10.1.0.5": ["http=8080/TCP"],
+    });
+  });
+
+  test("takes endpoints that are not ready if the service publishes them", () => {
+    const starting = slice(endpoint("10.1.0.5", { ready: false, serving: false }));
+    const published = { ...SERVICE, publishNotReady: true };
+    expect(Object.keys(plain(backendsFromSlices(published, [starting])))).toEqual(["10.1.0.5"]);
+    expect(plain(backendsFromSlices(SERVICE, [starting]))).toEqual({});
+  });
+
+  test("takes both families of a dual-stack service, and endpoints without ports", () => {
+    const six = { ...slice(endpoint("fd01::5")), name: "cart-2", ports: [] };
+    expect(plain(backendsFromSlices(SERVICE, [slice(endpoint("10.1.0.5")), six]))).toEqual({
+      "10.1.0.5": ["http=8080/TCP"],
+      "fd01::5": [],
+    });
+  });
 });

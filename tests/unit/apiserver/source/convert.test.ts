@@ -155,6 +155,20 @@ describe("serviceFromFields()", () => {
   test("leaves ExternalName services out", () => {
     const spec = { type: "ExternalName", externalName: "example.test" };
     expect(read({ kind: "Service", metadata, spec })).toBeUndefined();
+    const problemsOf = (annotations: object): string[] =>
+      parseManifestFile(
+        "a.yaml",
+        JSON.stringify({
+          apiVersion: "v1",
+          kind: "Service",
+          metadata: { ...metadata, annotations },
+          spec,
+        }),
+      ).problems.map(({ message }) => message);
+    expect(problemsOf({})).toEqual([]);
+    expect(problemsOf({ "service.cilium.io/global": "true" })).toEqual([
+      "Cannot share the service: its type ExternalName is an alias in DNS, without addresses and endpoints",
+    ]);
   });
 });
 
