@@ -8,8 +8,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiserverStatusServer } from "../mesh/api/apiserver-server.ts";
 import { clusterPaths, type ClusterProfile } from "../mesh/contexts/cluster-directory.ts";
-import { openClusterAccess } from "../mesh/connect/context-access.ts";
+import type { ClusterAccess } from "../mesh/connect/cluster-access.ts";
+import type { PeerStatusReader } from "../mesh/connect/cluster-facts.ts";
+import { openClusterAccess, openKubernetesAccess } from "../mesh/connect/context-access.ts";
+import type { InviteStore } from "../mesh/connect/invite-store.ts";
 import { createJoinServer } from "../mesh/connect/join-server.ts";
+import { createKubernetesInviteStore } from "../mesh/connect/kubernetes-invites.ts";
 import type { Clock } from "../mesh/core/clock.ts";
 import { identityRange } from "../mesh/core/identity.ts";
 import type { Logger } from "../mesh/core/logger.ts";
@@ -99,7 +103,7 @@ async function openServers(
   readonly ports: Readonly<Record<string, number>>;
   close(): Promise<void>;
 }> {
-  const { config, profile } = options;
+  const { config } = options;
   const { directory } = config;
   const metrics = createMetricsPage(status);
   const health = await createHealthServer({
@@ -114,9 +118,9 @@ async function openServers(
   const apiserver = { readPeers: () => Promise.resolve(status().peers) };
   const join = await createJoinServer({
     ...options,
+    ...openJoinAccess(options, apiserver),
     directory,
     listen: config.joinListen,
-    access: openClusterAccess({ context: profile.name, directory, apiserver }, options),
   });
   return {
     tasks: [{ name: "join", run: (signal) => join.run(signal) }],
@@ -125,6 +129,22 @@ async function openServers(
       statusServer.close();
       await health.close();
     },
+  };
+}
+
+/** Under Kubernetes, what is admitted and installed stands in objects; the directory follows. */
+function openJoinAccess(
+  options: ApiserverOptions,
+  apiserver: PeerStatusReader,
+): { readonly access: ClusterAccess; readonly invites?: InviteStore } {
+  const { config, profile, objects } = options;
+  const cluster = { context: profile.name, apiserver };
+  if (objects === undefined) {
+    return { access: openClusterAccess({ ...cluster, directory: config.directory }, options) };
+  }
+  return {
+    access: openKubernetesAccess({ ...cluster, ...objects.place }, options),
+    invites: createKubernetesInviteStore({ ...options, ...objects.place }),
   };
 }
 

@@ -56,6 +56,8 @@ export interface ObjectFollowerOptions {
 }
 
 export interface ObjectFollower {
+  /** Where the objects are. */
+  readonly place: { readonly transport: KubernetesTransport; readonly namespace: string };
   /** Resolves when the directory has a profile and an authority; comes before `run`. */
   prepare(signal: AbortSignal): Promise<ClusterProfile>;
   /** Keeps both equal. Resolves when the signal aborts. */
@@ -178,6 +180,7 @@ export function createObjectFollower(options: ObjectFollowerOptions): ObjectFoll
   }
 
   return {
+    place: { transport, namespace },
     async prepare(signal) {
       profile = await prepareDirectory({ ...options, directory }, signal);
       return profile;

@@ -6,10 +6,15 @@ import { execFile } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { openClusterAccess } from "../../mesh/connect/context-access.ts";
+import { createInvite } from "../../mesh/connect/invite.ts";
+import { joinCluster } from "../../mesh/connect/join.ts";
+import { createKubernetesInviteStore } from "../../mesh/connect/kubernetes-invites.ts";
 import { secretFromPeer } from "../../mesh/connect/kubernetes-objects.ts";
-import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
+import { clusterPaths, readClusterProfile } from "../../mesh/contexts/cluster-directory.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";
+import { createKubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { createEtcdStore } from "../../mesh/kvstore/etcd-store.ts";
 import { meshServerName } from "../../pki/common-names.ts";
 import { pkiPaths, readAuthority, readBundle } from "../../pki/files.ts";
@@ -78,6 +83,17 @@ async function apply(object: object): Promise<void> {
   await kubectl("apply", "--filename", file);
 }
 
+async function applyProfile(): Promise<void> {
+  const { etcdEndpoint, joinEndpoint } = east;
+  const profile = { name: "east", id: 1, etcdEndpoints: [etcdEndpoint], joinEndpoint };
+  await apply({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "tombolo-cluster" },
+    data: { "cluster.json": JSON.stringify(profile) },
+  });
+}
+
 const secret = (name: string): Promise<SecretObject> =>
   kubernetes.call<SecretObject>({ path: `${CORE}/secrets/${name}` });
 
@@ -128,18 +144,7 @@ describe("apiserver with objects", () => {
     async () => {
       east.start();
       await eventually(async () => (await east.log()).includes("Waiting for Kubernetes"));
-      const profile = {
-        name: "east",
-        id: 1,
-        etcdEndpoints: [east.etcdEndpoint],
-        joinEndpoint: east.joinEndpoint,
-      };
-      await apply({
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        metadata: { name: "tombolo-cluster" },
-        data: { "cluster.json": JSON.stringify(profile) },
-      });
+      await applyProfile();
       await east.ready();
       const agent = await eventually(() => secret("tombolo-agent"), WAIT);
       const authority = await secret("tombolo-ca");
@@ -329,6 +334,40 @@ describe("apiserver with objects", () => {
       await eventually(async () => (await peerState("west")) === "ready", WAIT);
       await kubectl("delete", "secret", "tombolo-peer-west");
       await eventually(async () => (await peerState("west")) === undefined, WAIT);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "lets a cluster join by an invitation in a Secret, and keeps what it admits in objects",
+    async () => {
+      await applyProfile();
+      const { profile: path, pki } = clusterPaths(east.directory);
+      await eventually(async () => (await readFile(path, "utf8")).includes(east.etcdEndpoint));
+      const clock = systemClock;
+      const transport = createKubernetesTransport({ kubeconfig }, { clock });
+      const invites = createKubernetesInviteStore({ transport, namespace: NAMESPACE, clock });
+      const { certificate } = await readAuthority(pki);
+      const token = await createInvite({
+        inviter: {
+          cluster: await readClusterProfile(east.directory),
+          joinEndpoints: [east.joinEndpoint],
+          authority: certificate,
+        },
+        invites,
+        ttlMs: 900_000,
+        nowMs: clock.nowMs(),
+      });
+      const environment = { clock, random: Math.random, log: silentLogger };
+      const access = openClusterAccess({ context: "west", directory: west.directory }, environment);
+      await joinCluster(token, { access, clock, onProgress: () => {}, signal: never });
+
+      expect(await peerState("west")).toBe("ready");
+      expect(textOf(await secret("tombolo-peer-west"), "endpoints")).toContain(west.etcdEndpoint);
+      expect(await kubectl("get", "configmap", "tombolo-readers", "-o", "yaml")).toContain(
+        "remote-west",
+      );
+      expect(await invites.list()).toMatchObject([{ use: { kind: "used", joiner: "west" } }]);
     },
     LIMIT_MS,
   );
