@@ -200,7 +200,14 @@ function exchangeOnce(
         const kind = request.reusedSocket ? StaleConnection : MeshError;
         reject(new kind("unavailable", ...unreachable(server, cause)));
       });
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      if (body === undefined) {
+        request.end();
+        return;
+      }
+      const bytes = Buffer.from(JSON.stringify(body));
+      // Without it, Node sends the body of a DELETE as if it were the next request.
+      request.setHeader("content-length", bytes.length);
+      request.end(bytes);
     } catch (cause) {
       // Certificates that cannot be parsed.
       reject(new MeshError("unavailable", ...unreachable(server, cause)));
