@@ -79,6 +79,7 @@ async function runCommand(
   { config, log }: { readonly config: AgentConfig; readonly log: Logger },
 ): Promise<void> {
   const { signal } = abort;
+  const home = process.env["TOMBOLO_HOME"];
   if (command === "install-plugin") {
     const { cni } = config;
     if (cni === undefined) {
@@ -91,13 +92,12 @@ async function runCommand(
     return;
   }
   if (command === "remove-node") {
-    await removeNode({ config, log }, signal);
+    await removeNode({ config, home, log }, signal);
     if (!wait) return;
     await writeFile(REMOVED_FILE, "");
     await untilAborted(signal);
     return;
   }
-  const home = process.env["TOMBOLO_HOME"];
   if (home !== undefined && config.etcd.kind === "kubernetes") {
     await writeLocalNodeFile(home, config);
   }

@@ -290,6 +290,13 @@ export const tcDetach: (hook: TcHook, options: TcOptions) => number = library.fu
   [koffi.pointer(tcHook), koffi.pointer(tcOptions)],
 );
 
+/** Fills nothing of ours in: only what it returns is used. */
+export const tcQuery: (hook: TcHook, options: TcOptions) => number = library.func(
+  "bpf_tc_query",
+  "int",
+  [koffi.pointer(tcHook), koffi.pointer(tcOptions)],
+);
+
 export const programTestRun: (fd: number, options: TestRunOptions) => number = library.func(
   "bpf_prog_test_run_opts",
   "int",

@@ -40,13 +40,25 @@ export function attachClassifier(place: ClassifierPlace & { readonly programPath
   });
 }
 
+/** Whether a program stands in this place; false for an interface that is gone. */
+export function hasClassifier(place: ClassifierPlace): boolean {
+  libbpf.setPrint(null);
+  const result = libbpf.tcQuery(hookFromPlace(place), optionsFromPlace(place));
+  if (noSuchPlace(result)) return false;
+  checkResult(`Cannot look at the ${place.direction} of interface ${place.ifindex}`, result);
+  return true;
+}
+
 /** Detaching what is not attached, or from an interface that is gone, is success. */
 export function detachClassifier(place: ClassifierPlace): void {
   libbpf.setPrint(null);
   const result = libbpf.tcDetach(hookFromPlace(place), optionsFromPlace(place));
-  const gone = (["ENOENT", "EINVAL", "ENODEV"] as const).some((name) => isErrno(result, name));
-  if (!gone)
+  if (!noSuchPlace(result))
     checkResult(`Cannot detach from the ${place.direction} of interface ${place.ifindex}`, result);
+}
+
+function noSuchPlace(result: number): boolean {
+  return (["ENOENT", "EINVAL", "ENODEV"] as const).some((name) => isErrno(result, name));
 }
 
 /** Throws `not_found` for a name that no interface of this network namespace has. */

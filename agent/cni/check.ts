@@ -1,5 +1,5 @@
 // CHECK: looks whether a pod still has all that ADD gave it, and names everything that is not so.
-import { commandOutput } from "../../mesh/core/child-process.ts";
+import { hasClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import { pairOfRecord, type AddressRecord } from "./address-book.ts";
 import { attachmentFromRecords, datapathPodOf, type PodRequest } from "./attach.ts";
@@ -42,7 +42,7 @@ async function findFaults(
   return [
     ...findResultFaults(prevResult, attached),
     ...(await findPodFaults(attachment, signal)),
-    ...(await findDatapathAndProgramFaults(attached, { bpfRoot: node.bpfRoot, signal })),
+    ...findDatapathAndProgramFaults(attached, node.bpfRoot),
     ...(await findRouteFaults(attached, signal)),
   ];
 }
@@ -68,7 +68,7 @@ async function findChainedFaults(
     ...findResultFaults(prevResult, known),
     ...lost.map((address) => `it has lost ${address}`),
     ...(same ? [] : [`its interface is another than the one that was added`]),
-    ...(await findDatapathAndProgramFaults(known, { bpfRoot: node.bpfRoot, signal })),
+    ...findDatapathAndProgramFaults(known, node.bpfRoot),
   ];
 }
 
@@ -114,20 +114,15 @@ async function findPodFaults(attachment: Attachment, signal: AbortSignal): Promi
   return faults;
 }
 
-async function findDatapathAndProgramFaults(
-  pod: DatapathPod,
-  { bpfRoot, signal }: { bpfRoot: string; signal: AbortSignal },
-): Promise<string[]> {
+function findDatapathAndProgramFaults(pod: DatapathPod, bpfRoot: string): string[] {
   const { hostInterface } = pod;
   try {
     const faults = findDatapathFaults(bpfRoot, pod);
-    const argv = ["tc", "filter", "show", "dev", hostInterface, "ingress"] as const;
-    if (!(await commandOutput({ argv }, signal)).includes("from_pod")) {
+    if (!hasClassifier({ ifindex: interfaceIndexFromName(hostInterface), direction: "ingress" })) {
       faults.push(`"${hostInterface}" has lost its program`);
     }
     return faults;
   } catch (error) {
-    if (isMeshError(error, "aborted")) throw error;
     return [messageFromError(error)];
   }
 }

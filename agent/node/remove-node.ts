@@ -2,7 +2,7 @@
 // step finds what is there and is success where nothing is, so it can be run again; what one step
 // cannot do keeps none of the others from being done.
 import { access, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { removeDatapath } from "../../bpf/datapath.ts";
 import { detachClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
@@ -17,19 +17,30 @@ import type { AgentConfig } from "../config.ts";
 import { removeMasquerade } from "../masquerade/masquerade.ts";
 import { CONFLIST_NAME } from "./conflist.ts";
 import { uninstallPlugin } from "./install-plugin.ts";
+import { localNodeFile } from "./local-node-file.ts";
 
 interface Step {
   readonly what: string;
   run(signal: AbortSignal): Promise<void>;
 }
 
+export interface RemoveNodeOptions {
+  readonly config: AgentConfig;
+  /** Where the agent has told `mesh` of the node, if it has. */
+  readonly home: string | undefined;
+  readonly log: Logger;
+}
+
+/** Made by the plugin's script beside the state: Node's own, quicker the next time. */
+const COMPILE_CACHE = "compile-cache";
+
 /** Throws `unavailable` with everything that is left. */
 export async function removeNode(
-  { config, log }: { readonly config: AgentConfig; readonly log: Logger },
+  { config, home, log }: RemoveNodeOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const failures: string[] = [];
-  for (const step of stepsFor(config)) {
+  for (const step of stepsFor(config, home)) {
     const { what } = step;
     try {
       await step.run(signal);
@@ -47,7 +58,7 @@ export async function removeNode(
 }
 
 /** The runtime first, so that no pod is attached any more; the state last, for a second run. */
-function stepsFor(config: AgentConfig): readonly Step[] {
+function stepsFor(config: AgentConfig, home: string | undefined): readonly Step[] {
   const { cni, overlay, bpfRoot, stateDirectory, socket } = config;
   const ip = createIpCommand();
   return [
@@ -94,6 +105,9 @@ function stepsFor(config: AgentConfig): readonly Step[] {
       what: "state",
       run: async () => {
         await rm(socket, { force: true });
+        if (home !== undefined) await rm(localNodeFile(home, config.nodeName), { force: true });
+        const cache = join(dirname(stateDirectory), COMPILE_CACHE);
+        await rm(cache, { recursive: true, force: true });
         await rm(stateDirectory, { recursive: true, force: true });
       },
     },

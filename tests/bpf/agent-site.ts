@@ -12,6 +12,8 @@ import { initialisePki, type PkiPaths } from "../../pki/files.ts";
 import { ROOT } from "../sources.ts";
 import type { AgentWriterTarget } from "./agent-writer.ts";
 
+/** What the DaemonSet gives its container; no test here gives an agent more. */
+export const AGENT_CAPABILITIES = ["bpf", "net_admin", "perfmon"];
 /** Nobody else is in the namespace. */
 export const SITE_ETCD = "https://127.0.0.1:2379";
 
@@ -93,9 +95,11 @@ export async function createAgentSite(): Promise<AgentSite> {
     "--client-cert-auth",
     "--log-level=error",
   ]);
-  const program = [process.execPath, "--disable-warning=ExperimentalWarning"];
   const agentArgs = (words: readonly string[]): string[] => [
-    ...program.slice(1),
+    `--bounding-set=${["-all", ...AGENT_CAPABILITIES].join(",+")}`,
+    "--no-new-privs",
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
     join(ROOT, "agent/main.ts"),
     ...words,
     "--config",
@@ -143,9 +147,9 @@ export async function createAgentSite(): Promise<AgentSite> {
         stdio: ["pipe", "ignore", "pipe"],
       });
     },
-    startAgent: (env) => start(String(program[0]), agentArgs([]), env),
+    startAgent: (env) => start("setpriv", agentArgs([]), env),
     runAgent: (...words) => {
-      const [command, args] = inNamespace(String(program[0]), agentArgs(words));
+      const [command, args] = inNamespace("setpriv", agentArgs(words));
       return spawnSync(command, args, { encoding: "utf8" });
     },
     async [Symbol.asyncDispose]() {
