@@ -40,6 +40,7 @@ async function mesh(...argv: string[]): Promise<string> {
     clock: systemClock,
     random: () => 0,
     home: scratch.bpfRoot,
+    kubeconfigs: [],
     argv,
     signal: new AbortController().signal,
   };

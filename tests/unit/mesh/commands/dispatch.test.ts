@@ -38,6 +38,7 @@ function setup(): {
     clock: createFakeClock(),
     random: () => 0,
     home: "/nowhere",
+    kubeconfigs: [],
     argv,
     signal: new AbortController().signal,
   });

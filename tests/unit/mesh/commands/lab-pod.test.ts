@@ -13,6 +13,7 @@ const context: CommandContext = {
   clock: systemClock,
   random: () => 0,
   home: "/nowhere",
+  kubeconfigs: [],
   argv: [],
   signal: new AbortController().signal,
 };
