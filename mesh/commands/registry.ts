@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { installCommand } from "./install.ts";
 import { inviteCommand } from "./invite.ts";
 import { joinCommand } from "./join.ts";
 import { labDown } from "./lab-down.ts";
@@ -18,8 +19,13 @@ import { nodeStatusCommand } from "./node-status.ts";
 import { serviceGetCommand } from "./service-get.ts";
 import { serviceListCommand } from "./service-list.ts";
 import { statusCommand } from "./status.ts";
+import { uninstallCommand } from "./uninstall.ts";
+import { upgradeCommand } from "./upgrade.ts";
 
 export const COMMANDS: readonly Command[] = [
+  installCommand,
+  upgradeCommand,
+  uninstallCommand,
   connectCommand,
   disconnectCommand,
   inviteCommand,
