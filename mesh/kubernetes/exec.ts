@@ -150,7 +150,7 @@ function execRefused(error: unknown, target: ExecTarget): MeshError {
   }
   if (status === 403) {
     return new MeshError("permission_denied", `${doing}: it is forbidden`, {
-      hint: "it takes the permission to create pods/exec in that namespace",
+      hint: "it takes the permissions to get and create pods/exec in that namespace",
     });
   }
   if (status === 404) return new MeshError("not_found", `${doing}: there is no such pod`);

@@ -86,7 +86,7 @@ describe("createPodExec()", () => {
     const forbidden = createPodExec({ kubeconfig: reader }, { clock: systemClock });
     await expect(forbidden.run(target("0"), never)).rejects.toMatchObject({
       code: "permission_denied",
-      hint: "it takes the permission to create pods/exec in that namespace",
+      hint: "it takes the permissions to get and create pods/exec in that namespace",
     });
   });
 
