@@ -3,7 +3,12 @@
 import { mkdir, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
-import { listContexts, readContext, writeContext } from "../../mesh/contexts/contexts.ts";
+import {
+  isKubernetesContext,
+  listContexts,
+  readContext,
+  writeContext,
+} from "../../mesh/contexts/contexts.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { initialisePki } from "../../pki/files.ts";
 import { agentConfig, apiserverConfig } from "./daemons.ts";
@@ -56,10 +61,11 @@ export async function checkContexts(plan: LabPlan): Promise<void> {
   const names = await listContexts(plan.paths.home);
   for (const cluster of plan.members.filter(({ name }) => names.includes(name))) {
     const context = await readContext(plan.paths.home, cluster.name);
-    if (context.directory === cluster.directory) continue;
+    const leadsTo = isKubernetesContext(context) ? context.kubeconfig : context.directory;
+    if (leadsTo === cluster.directory || leadsTo.startsWith(`${cluster.directory}/`)) continue;
     throw new MeshError(
       "conflict",
-      `Cannot make cluster "${cluster.name}" in lab "${plan.name}": the context of that name leads to "${context.directory}"`,
+      `Cannot make cluster "${cluster.name}" in lab "${plan.name}": the context of that name leads to "${leadsTo}"`,
       { hint: "choose other cluster names with --clusters" },
     );
   }

@@ -5,13 +5,17 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { createCgroup } from "./cgroups.ts";
+import { findKubernetesNode } from "./kubernetes/plan.ts";
 import { findCluster } from "./plan.ts";
 import { findPodPlace } from "./pods.ts";
 import type { PodHost } from "./pods.ts";
 import { enteringArgv } from "./processes.ts";
+import { requireManifests } from "./source.ts";
 
 export interface LabPlace {
   readonly namespace: string;
+  /** File on which a mount namespace is pinned; the machine's own by default. */
+  readonly mountNamespace?: string;
   readonly cgroup: string;
 }
 
@@ -32,8 +36,11 @@ export async function findLabPlace(host: PodHost, address: string): Promise<LabP
   const member = members.find((candidate) => [candidate.member, candidate.name].includes(first));
   if (second === undefined && member !== undefined) {
     const cgroup = join(host.cgroupRoot, host.plan.cgroup, member.cgroup, "exec");
-    return { namespace: member.namespace, cgroup };
+    const kubernetes = findKubernetesNode(host.plan, member);
+    const mounts = kubernetes === undefined ? {} : { mountNamespace: kubernetes.mountNamespace };
+    return { namespace: member.namespace, cgroup, ...mounts };
   }
+  requireManifests(host.plan, `enter "${address}"`);
   return findPodPlace(host, {
     cluster: clusterName,
     namespace: second === undefined ? "default" : first,

@@ -8,7 +8,9 @@ import { removeBpffs } from "./bpf-mount.ts";
 import { createCgroup, removeCgroup } from "./cgroups.ts";
 import { readLabSize, removeLabFiles, writeClusterFiles, writeLabRecord } from "./cluster-files.ts";
 import { awaitReady, labDaemons, startDaemons } from "./daemons.ts";
-import { removeClusterMounts } from "./kubernetes/lab.ts";
+import { ensureImage, ensureLabImage } from "../images/build.ts";
+import { checkAssets } from "./kubernetes/assets.ts";
+import { makeKubernetesLab, removeClusterMounts, type LabImages } from "./kubernetes/lab.ts";
 import { withLabLock } from "./lock.ts";
 import {
   deleteNamespaces,
@@ -17,7 +19,7 @@ import {
   releaseNamespaceDirectory,
 } from "./namespaces.ts";
 import { labNames, labNodes, labPaths, parseLabName, planLab } from "./plan.ts";
-import type { LabPaths, LabPlan, LabSize } from "./plan.ts";
+import type { LabKubernetes, LabPaths, LabPlan, LabSize } from "./plan.ts";
 import { createPod, listPods, podText } from "./pods.ts";
 import type { PodHost } from "./pods.ts";
 import { checkNameIsOurs, checkOwner, checkInstallation, checkRoot } from "./preflight.ts";
@@ -36,6 +38,7 @@ export async function bringLabUp(size: LabSize, environment: LabEnvironment): Pr
   const plan = planLab(size, environment.home);
   checkRoot("make");
   await checkInstallation();
+  if (plan.kubernetes !== undefined) await checkAssets(plan.kubernetes.assets);
   return withLabLock(plan.name, () => makeLab(plan, environment));
 }
 
@@ -45,6 +48,11 @@ async function makeLab(plan: LabPlan, environment: LabEnvironment): Promise<PodH
   const cgroup = join(cgroupRoot, plan.cgroup);
   await checkNameIsOurs(plan, cgroup);
   const step = createStepper(environment);
+  if (plan.kubernetes !== undefined) {
+    const images = await ensureLabImages(plan.kubernetes, environment);
+    await makeKubernetesLab(plan, { cgroupRoot, clock, signal, step, images });
+    return { plan, cgroupRoot, clock };
+  }
   await step("namespaces, links, cgroups, keys", async () => {
     await writeLabRecord(plan);
     await mountBpffs(plan.paths.bpf, signal);
@@ -67,6 +75,18 @@ async function makeLab(plan: LabPlan, environment: LabEnvironment): Promise<PodH
   const host: PodHost = { plan, cgroupRoot, clock };
   await step("pods", () => restorePods(host, signal));
   return host;
+}
+
+/** Built if they are not there, which takes minutes the first time. */
+async function ensureLabImages(
+  { install }: LabKubernetes,
+  { clock, signal, progress }: LabEnvironment,
+): Promise<LabImages> {
+  const startMs = clock.monotonicMs();
+  const say = (text: string): void =>
+    progress({ text, ms: Math.round(clock.monotonicMs() - startMs) });
+  const sandbox = await ensureLabImage({ say, clock }, signal);
+  return { sandbox, tombolo: install ? await ensureImage({ say, clock }, signal) : undefined };
 }
 
 /** Opens a lab that was brought up before; throws `not_found` if there is none. */

@@ -9,6 +9,7 @@ import { isPopulated } from "./cgroups.ts";
 import { checkContexts, readLabOwner, readLabSize } from "./cluster-files.ts";
 import { listNamespaces } from "./namespaces.ts";
 import type { LabPlan } from "./plan.ts";
+import { sourceOf } from "./source.ts";
 
 /** Program → the Debian package that has it. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -66,12 +67,14 @@ export async function checkNameIsOurs(plan: LabPlan, cgroupPath: string): Promis
     }
   } else if (
     recorded.clusters.join() !== plan.clusters.join() ||
-    recorded.nodesPerCluster !== plan.nodesPerCluster
+    recorded.nodesPerCluster !== plan.nodesPerCluster ||
+    sourceOf(recorded) !== sourceOf(plan)
   ) {
     const { clusters, nodesPerCluster } = recorded;
+    const source = recorded.kubernetes === undefined ? "" : " of Kubernetes";
     throw new MeshError(
       "conflict",
-      `Cannot make lab "${plan.name}" as wanted: it is there with clusters ${clusters.join(", ")} and ${nodesPerCluster} nodes each`,
+      `Cannot make lab "${plan.name}" as wanted: it is there with clusters ${clusters.join(", ")}${source} and ${nodesPerCluster} nodes each`,
       { hint: `\`mesh lab down --name ${plan.name}\` first, or choose another --name` },
     );
   }

@@ -1,5 +1,7 @@
 // What of a lab lives: its clusters, daemons and pods as rows, with the sockets and directories
 // by which to reach them. Looks only; the daemons' own state is told by the daemons.
+import { labComponents } from "./kubernetes/clusters.ts";
+import { planKubernetes } from "./kubernetes/plan.ts";
 import { namespaceExists } from "./namespaces.ts";
 import { labDaemons } from "./daemons.ts";
 import { linkAddress } from "./plan.ts";
@@ -20,7 +22,10 @@ export interface ClusterStatus {
   readonly name: string;
   readonly id: number;
   readonly directory: string;
+  /** Of clusters of manifests. */
   readonly apiserverSocket: string;
+  /** Of Kubernetes' clusters: its administrator's, good where the cluster is reachable. */
+  readonly kubeconfig: string | undefined;
   readonly nodes: readonly NodeStatus[];
 }
 
@@ -43,8 +48,11 @@ export interface ProcessStatus {
 
 export async function readLabStatus(host: PodHost): Promise<LabStatus> {
   const { plan, cgroupRoot } = host;
+  const kubernetes = plan.kubernetes === undefined ? [] : planKubernetes(plan);
+  const specs =
+    plan.kubernetes === undefined ? labDaemons(plan, cgroupRoot) : labComponents(plan, cgroupRoot);
   const processes = await Promise.all(
-    labDaemons(plan, cgroupRoot).map(async ({ name, namespace, logFile, recordFile }) => {
+    specs.map(async ({ name, namespace, logFile, recordFile }) => {
       const pid = (await readAliveProcess(recordFile))?.pid;
       return { name, pid, namespace, logFile };
     }),
@@ -55,13 +63,15 @@ export async function readLabStatus(host: PodHost): Promise<LabStatus> {
       id,
       directory,
       apiserverSocket: clusterPaths(directory).apiserverSocket,
+      kubeconfig: kubernetes.find(({ cluster }) => cluster.name === name)?.adminKubeconfig,
       nodes: await Promise.all(
         nodes.map(async (node) => ({
           name: node.name,
           namespace: node.namespace,
           namespaceExists: await namespaceExists(node.namespace),
           addresses: [linkAddress(node, 4), linkAddress(node, 6)],
-          podPrefixes: node.podPrefixes,
+          // Kubernetes allots its nodes' prefixes itself.
+          podPrefixes: plan.kubernetes === undefined ? node.podPrefixes : [],
           socket: node.socket,
         })),
       ),

@@ -13,6 +13,9 @@ WHERE is one of
   CLUSTER/NODE            a node: node1, node2 …
   CLUSTER/control         where the cluster's apiserver and etcd run
 
+In a lab of Kubernetes a node has its own file systems as well, and \`mesh lab kubectl\` runs
+commands in pods.
+
 The exit status is the command's.
 
 Example:

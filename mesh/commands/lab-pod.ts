@@ -2,6 +2,7 @@
 import { openLab } from "../../deploy/lab/lab.ts";
 import { createPod, deletePod, podText } from "../../deploy/lab/pods.ts";
 import type { PodSpec, Workload } from "../../deploy/lab/pods.ts";
+import { requireManifests } from "../../deploy/lab/source.ts";
 import { MeshError } from "../core/errors.ts";
 import { formatJson, parseOutputFormat } from "../terminal.ts";
 import type { Command } from "./command.ts";
@@ -58,7 +59,9 @@ export const labPodAdd: Command = {
         { name: "main-udp", containerPort: port, protocol: "UDP" },
       ],
     };
-    const pod = await createPod(await openLab(values.name, context), spec, context.signal);
+    const host = await openLab(values.name, context);
+    requireManifests(host.plan, "add a pod");
+    const pod = await createPod(host, spec, context.signal);
     context.stdout.write(
       format === "json"
         ? formatJson(pod)
@@ -95,6 +98,7 @@ export const labPodDelete: Command = {
     const pod = parsePodName(positionals);
     const graceMs = parseGrace(values.grace);
     const host = await openLab(values.name, context);
+    requireManifests(host.plan, "delete a pod");
     await deletePod(host, pod, { graceMs, signal: context.signal });
     context.stdout.write(`pod ${podText(pod)} is gone\n`);
     return 0;

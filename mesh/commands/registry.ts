@@ -7,11 +7,13 @@ import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { inNodePod } from "./in-node-pod.ts";
 import { installCommand } from "./install.ts";
 import { inviteCommand } from "./invite.ts";
 import { joinCommand } from "./join.ts";
 import { labDown } from "./lab-down.ts";
 import { labExec } from "./lab-exec.ts";
+import { labKubectl } from "./lab-kubectl.ts";
 import { labPodAdd, labPodDelete } from "./lab-pod.ts";
 import { labStatus } from "./lab-status.ts";
 import { labUp } from "./lab-up.ts";
@@ -35,14 +37,15 @@ export const COMMANDS: readonly Command[] = [
   labUp,
   labStatus,
   labExec,
+  labKubectl,
   labPodAdd,
   labPodDelete,
   labDown,
-  nodeStatusCommand,
-  serviceListCommand,
-  serviceGetCommand,
-  bpfServicesCommand,
-  bpfIpcacheCommand,
-  bpfClustersCommand,
-  bpfDropsCommand,
+  inNodePod(nodeStatusCommand),
+  inNodePod(serviceListCommand),
+  inNodePod(serviceGetCommand),
+  inNodePod(bpfServicesCommand),
+  inNodePod(bpfIpcacheCommand),
+  inNodePod(bpfClustersCommand),
+  inNodePod(bpfDropsCommand),
 ];

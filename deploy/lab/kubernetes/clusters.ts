@@ -95,8 +95,11 @@ export async function awaitNodes(
   const { signal } = options;
   const nodes = plan.nodes.map(({ node }) => node.name);
   // Whether pods' network is there is the network's business, and there is none at first.
-  const line = '{.metadata.name} {.spec.podCIDR} {.status.conditions[?(@.type=="Ready")].reason}';
+  const ready = '.status.conditions[?(@.type=="Ready")]';
+  const line = `{.metadata.name} {.spec.podCIDR} {${ready}.reason} {${ready}.lastHeartbeatTime}`;
   const template = `{range .items[*]}${line}{"\\n"}{end}`;
+  // Kubernetes' times are whole seconds.
+  const sinceMs = options.clock.nowMs() - 1_000;
   await awaitProbe(`the nodes of "${plan.cluster.name}"`, {
     ...options,
     needs: components.filter(({ cluster }) => cluster === plan.cluster.name),
@@ -106,8 +109,9 @@ export async function awaitNodes(
         signal,
       });
       const up = listed.stdout.split("\n").flatMap((text) => {
-        const [name = "", prefix, reason] = text.split(" ");
-        return reason?.startsWith("Kubelet") === true && prefix !== "" ? [name] : [];
+        const [name = "", prefix, reason, heartbeat = ""] = text.split(" ");
+        const alive = reason?.startsWith("Kubelet") === true && Date.parse(heartbeat) >= sinceMs;
+        return alive && prefix !== "" ? [name] : [];
       });
       const missing = nodes.filter((name) => !up.includes(name));
       if (missing.length > 0) return { ...listed, status: 1, stderr: `not up: ${missing.join()}` };

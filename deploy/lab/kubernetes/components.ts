@@ -9,7 +9,6 @@ import {
   CONTAINERD_SOCKET,
   ETCD_PEER_PORT,
   ETCD_PORT,
-  KUBELET_ROOT,
   type KubernetesCluster,
   type KubernetesNode,
 } from "./plan.ts";
@@ -178,7 +177,8 @@ function kubeletFlags({ node, kubeletConfig, kubeletKubeconfig }: KubernetesNode
   return [
     `--config=${kubeletConfig}`,
     `--kubeconfig=${kubeletKubeconfig}`,
-    `--root-dir=${KUBELET_ROOT}`,
+    // By default /usr/libexec, which is the machine's.
+    "--volume-plugin-dir=/var/lib/kubelet/volume-plugins",
     `--hostname-override=${node.name}`,
     `--node-ip=${linkAddress(node, 4)}`,
     "--container-runtime=remote",
@@ -221,10 +221,10 @@ export function kubeletConfiguration(plan: KubernetesCluster): unknown {
 }
 
 /** TOML; JSON's strings are TOML's. */
-export function containerdConfiguration(node: KubernetesNode, sandboxImage: string): string {
+export function containerdConfiguration(sandboxImage: string): string {
   return [
     "version = 2",
-    `root = ${JSON.stringify(node.containerdRoot)}`,
+    'root = "/var/lib/containerd"',
     'state = "/run/containerd"',
     "",
     "[grpc]",

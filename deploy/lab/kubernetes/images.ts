@@ -1,9 +1,6 @@
 // Puts container images on the nodes: there is no registry in the lab, every node's containerd is
 // given the archive.
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { commandOutput } from "../../../mesh/core/child-process.ts";
-import { writeJson } from "../json-file.ts";
 import { onNode } from "./node.ts";
 import { CONTAINERD_SOCKET, type KubernetesNode } from "./plan.ts";
 
@@ -13,13 +10,13 @@ const NAMESPACE = "k8s.io";
 const IMPORTS_AT_ONCE = 2;
 
 export interface ImageArchive {
-  /** As pods name it: "localhost/tombolo:VERSION". */
+  /** As pods name it: "localhost/tombolo:HASH". */
   readonly name: string;
   /** Path of a docker-archive. */
   readonly archive: string;
 }
 
-/** Imports what is not there or has changed; returns how many imports there were. */
+/** Imports what is not there; returns how many imports there were. */
 export async function importImages(
   nodes: readonly KubernetesNode[],
   { images, signal }: { images: readonly ImageArchive[]; signal: AbortSignal },
@@ -41,28 +38,15 @@ async function importImage(
   node: KubernetesNode,
   { image, signal }: { image: ImageArchive; signal: AbortSignal },
 ): Promise<boolean> {
-  const recordFile = join(node.disk, `image-${encodeURIComponent(image.name)}.json`);
-  const { size, mtimeMs } = await stat(image.archive);
-  const mark = JSON.stringify({ archive: image.archive, size, mtimeMs });
-  const known = await listImages(node, signal);
-  if (known.includes(image.name) && (await readMark(recordFile)) === mark) return false;
+  // The name tells the contents: it ends in their hash.
+  if ((await listImages(node, signal)).includes(image.name)) return false;
   await commandOutput({ argv: ctr(node, ["images", "import", image.archive]) }, signal);
-  await writeJson(recordFile, JSON.parse(mark));
   return true;
 }
 
 async function listImages(node: KubernetesNode, signal: AbortSignal): Promise<string[]> {
   const text = await commandOutput({ argv: ctr(node, ["images", "list", "--quiet"]) }, signal);
   return text.split("\n").filter((line) => line !== "");
-}
-
-async function readMark(path: string): Promise<string | undefined> {
-  try {
-    return JSON.stringify(JSON.parse(await readFile(path, "utf8")));
-  } catch {
-    // Missing or cut short: the image is imported again, which does no harm.
-    return undefined;
-  }
 }
 
 function ctr(node: KubernetesNode, words: readonly string[]): [string, ...string[]] {

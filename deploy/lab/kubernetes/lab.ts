@@ -15,6 +15,7 @@ import {
 } from "./clusters.ts";
 import { ensureCredentials } from "./credentials.ts";
 import { importImages, type ImageArchive } from "./images.ts";
+import { installTombolo, writeClusterContext } from "./install.ts";
 import { mountPinDirectory, unmountPinDirectory } from "./mounts.ts";
 import { clearDeadNode, ensureNode } from "./node.ts";
 import { mountNamespaceDirectory, planKubernetes } from "./plan.ts";
@@ -22,13 +23,37 @@ import { mountNamespaceDirectory, planKubernetes } from "./plan.ts";
 export interface KubernetesLabOptions extends StartOptions {
   readonly cgroupRoot: string;
   readonly step: Stepper;
-  /** What every pod's sandbox runs. */
-  readonly sandboxImage: ImageArchive;
-  readonly images: readonly ImageArchive[];
+  readonly images: LabImages;
 }
 
-/** Makes what is missing of the clusters; resolves when every node is registered and alive. */
-export async function makeClusters(lab: LabPlan, options: KubernetesLabOptions): Promise<void> {
+export interface LabImages {
+  /** What every pod's sandbox runs. */
+  readonly sandbox: ImageArchive;
+  /** Undefined for clusters without Tombolo. */
+  readonly tombolo: ImageArchive | undefined;
+}
+
+/** Makes what is missing of the lab; resolves when everything that it shall run is ready. */
+export async function makeKubernetesLab(
+  lab: LabPlan,
+  options: KubernetesLabOptions,
+): Promise<void> {
+  await makeClusters(lab, options);
+  const clusters = planKubernetes(lab);
+  await Promise.all(clusters.map((plan) => writeClusterContext(lab, plan)));
+  const { tombolo } = options.images;
+  if (tombolo === undefined) return;
+  const { signal, step } = options;
+  await step("Tombolo", async () => {
+    await Promise.all(
+      clusters.map((plan) => installTombolo(plan, { image: tombolo.name, signal })),
+    );
+    return "apiservers and agents are ready";
+  });
+}
+
+/** Resolves when every node is registered and alive. */
+async function makeClusters(lab: LabPlan, options: KubernetesLabOptions): Promise<void> {
   const { cgroupRoot, clock, signal, step } = options;
   const clusters = planKubernetes(lab);
   const nodes = clusters.flatMap((cluster) => cluster.nodes.map((node) => ({ cluster, node })));
@@ -43,7 +68,7 @@ export async function makeClusters(lab: LabPlan, options: KubernetesLabOptions):
     ]);
     return `${clusters.length} clusters, ${nodes.length} nodes`;
   });
-  const sandboxImage = options.sandboxImage.name;
+  const sandboxImage = options.images.sandbox.name;
   await step("nodes' file systems and cgroups", async () => {
     await Promise.all(
       nodes.map(({ cluster, node }) => ensureNode(cluster, { node, sandboxImage }, machine)),
@@ -60,7 +85,8 @@ export async function makeClusters(lab: LabPlan, options: KubernetesLabOptions):
     return `started ${count}, kept ${nodes.length + 2 * clusters.length - count}`;
   });
   await step("images", async () => {
-    const images = [options.sandboxImage, ...options.images];
+    const { sandbox, tombolo } = options.images;
+    const images = tombolo === undefined ? [sandbox] : [sandbox, tombolo];
     const names = nodes.map(({ node }) => node);
     return `imported ${await importImages(names, { images, signal })}`;
   });

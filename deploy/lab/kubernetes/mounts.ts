@@ -3,7 +3,7 @@
 //
 //   /run                        tmpfs: sockets, network namespaces of pods, state of containerd
 //   /etc, /opt                  the machine's, with a layer of the node's own above
-//   /etc/cni/net.d, /opt/cni/bin, /opt/tombolo     empty at first
+//   /etc/cni/net.d, /opt/cni/bin, /opt/tombolo, /var/log, /var/lib     empty at first
 //   /sys/fs/bpf                 a bpffs of its own
 //   where cgroups are mounted   the node's part of every hierarchy
 //   /proc/sys/{kernel,vm}/…     files: the kubelet sets these, and the machine's must stay
@@ -14,7 +14,7 @@ import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { commandOutput, inNamespace, runCommand } from "../../../mesh/core/child-process.ts";
 import { namespacePath } from "../namespaces.ts";
-import { KUBELET_ROOT, type KubernetesNode } from "./plan.ts";
+import type { KubernetesNode } from "./plan.ts";
 
 /** What the kubelet insists on (its setupKernelTunables); a node's file says it is so already. */
 const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
@@ -27,17 +27,20 @@ const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
 };
 /** Folders of the machine that get a layer of the node's own. */
 const LAYERED = ["/etc", "/opt"];
-/** Folders that are the node's own and empty at first, on disk. */
-const OWN = ["/etc/cni/net.d", "/opt/cni/bin", "/opt/tombolo", KUBELET_ROOT];
+/** Folders that are the node's own and empty at first, on disk; the lab itself may lie in the last. */
+const OWN = ["/etc/cni/net.d", "/opt/cni/bin", "/opt/tombolo", "/var/log", "/var/lib"];
 
 export interface NodeMounts {
   readonly disk: string;
+  /** Folders of the machine that stay where they are, whatever is put in place around them. */
+  readonly kept: readonly string[];
   /** Where each hierarchy of cgroups is mounted, and the node's directory in it. */
   readonly cgroups: readonly { readonly root: string; readonly directory: string }[];
 }
 
 /** Shell lines, run as root inside the new namespace while it is still private. Pure. */
-export function mountScript({ disk, cgroups }: NodeMounts): string {
+export function mountScript({ disk, kept, cgroups }: NodeMounts): string {
+  const holds = kept.map((path, i) => ({ path: quote(path), hold: `/run/kept/${i}` }));
   const layers = LAYERED.flatMap((path) => {
     const [upper, work] = ["upper", "work"].map((part) => join(disk, "layers", path, part));
     const options = `lowerdir=${path},upperdir=${upper},workdir=${work}`;
@@ -66,8 +69,14 @@ export function mountScript({ disk, cgroups }: NodeMounts): string {
     "done < /proc/self/mountinfo",
     "mount -t tmpfs -o mode=0755 tmpfs /run",
     "mkdir -p /run/lock",
+    ...holds.flatMap(({ path, hold }) => [`mkdir -p ${hold}`, `mount --bind ${path} ${hold}`]),
     ...layers,
     ...own,
+    ...holds.flatMap(({ path, hold }) => [
+      `[ -e ${path} ] || { mkdir -p ${path}; mount --bind ${hold} ${path}; }`,
+      `umount ${hold}`,
+      `rmdir ${hold}`,
+    ]),
     ...settings,
     "mount -t bpf -o mode=0700 bpf /sys/fs/bpf",
     ...cgroups.flatMap(replaceCgroup),
@@ -115,7 +124,7 @@ export async function hasMountNamespace({ mountNamespace }: KubernetesNode): Pro
 /** Makes and pins the node's mount namespace, in its network namespace. */
 export async function makeMountNamespace(
   node: KubernetesNode,
-  { cgroups, signal }: Pick<NodeMounts, "cgroups"> & { signal: AbortSignal },
+  { signal, ...mounts }: Omit<NodeMounts, "disk"> & { signal: AbortSignal },
 ): Promise<void> {
   await removeMountNamespace(node, signal);
   await mkdir(node.disk, { recursive: true, mode: 0o700 });
@@ -126,7 +135,7 @@ export async function makeMountNamespace(
     "--propagation=private",
     "sh",
   ]);
-  const input = mountScript({ disk: node.disk, cgroups });
+  const input = mountScript({ disk: node.disk, ...mounts });
   try {
     await commandOutput({ argv, input }, signal);
   } catch (error) {

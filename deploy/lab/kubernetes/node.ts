@@ -50,7 +50,7 @@ export async function ensureNode(
   await mkdir(node.node.directory, { recursive: true, mode: 0o700 });
   const write = (path: string, text: string): Promise<void> =>
     writeFileAtomic(path, text, { mode: PUBLIC_FILE_MODE });
-  await write(node.containerdConfig, containerdConfiguration(node, sandboxImage));
+  await write(node.containerdConfig, containerdConfiguration(sandboxImage));
   const kubelet = JSON.stringify(kubeletConfiguration(cluster), null, 2);
   await write(node.kubeletConfig, `${kubelet}\n`);
   const cgroup = nodeCgroup(node, options);
@@ -63,7 +63,8 @@ export async function ensureNode(
     { root: cgroupRoot, directory: cgroup },
     ...hierarchies.map((root) => ({ root, directory: join(root, node.cgroupV1) })),
   ];
-  await makeMountNamespace(node, { cgroups, signal });
+  const kept = [options.lab.paths.root, options.lab.kubernetes?.assets ?? "/bin"];
+  await makeMountNamespace(node, { kept, cgroups, signal });
 }
 
 /** The words that run `argv` on the node: in its network and its mount namespace. */

@@ -6,7 +6,9 @@
 //   east-node1     kubelet ──────┘   containerd ── pods     network and mount namespace of its own
 import { join } from "node:path";
 import { addressInPrefix, parsePrefix } from "../../../mesh/core/address.ts";
-import { linkAddress, type LabCluster, type LabNode, type LabPlan } from "../plan.ts";
+import { MeshError } from "../../../mesh/core/errors.ts";
+import { findCluster, linkAddress } from "../plan.ts";
+import type { LabCluster, LabMember, LabNode, LabPlan } from "../plan.ts";
 
 export const API_PORT = 6443;
 /** Nobody else lives in the control namespace, so etcd needs no more than its loopback. */
@@ -14,8 +16,6 @@ export const ETCD_PORT = 2379;
 export const ETCD_PEER_PORT = 2380;
 /** What a node calls the socket of its runtime, inside its own /run. */
 export const CONTAINERD_SOCKET = "/run/containerd/containerd.sock";
-/** Short, because unix sockets below it have paths of at most 107 bytes; on disk, bound to here. */
-export const KUBELET_ROOT = "/run/kubelet";
 /** Above every version that the lab was seen with: enough for 32 nodes a cluster. */
 const NODE_MASK_IPV4 = 24;
 const NODE_MASK_IPV6 = 64;
@@ -50,7 +50,6 @@ export interface KubernetesNode {
   readonly cgroupV1: string;
   /** On disk: what the node sees as its own file systems (mounts.ts). */
   readonly disk: string;
-  readonly containerdRoot: string;
   readonly containerdConfig: string;
   readonly kubeletConfig: string;
   readonly kubeletKubeconfig: string;
@@ -58,6 +57,24 @@ export interface KubernetesNode {
 
 export function planKubernetes(plan: LabPlan): KubernetesCluster[] {
   return plan.members.map((cluster) => planCluster(plan, cluster));
+}
+
+/** Throws `not_found` with the names there are, `unsupported` in a lab of manifests. */
+export function findKubernetesCluster(plan: LabPlan, name: string): KubernetesCluster {
+  const cluster = findCluster(plan, name);
+  if (plan.kubernetes !== undefined) return planCluster(plan, cluster);
+  throw new MeshError(
+    "unsupported",
+    `Cannot run kubectl on "${name}": lab "${plan.name}" is one of manifests`,
+    { hint: "`mesh lab up --source kubernetes --name NAME` makes another one" },
+  );
+}
+
+/** Undefined for what is no node of a Kubernetes cluster. */
+export function findKubernetesNode(plan: LabPlan, member: LabMember): KubernetesNode | undefined {
+  if (plan.kubernetes === undefined) return undefined;
+  const nodes = planKubernetes(plan).flatMap((cluster) => cluster.nodes);
+  return nodes.find(({ node }) => node.name === member.name);
 }
 
 /** The private mount that holds the pins of the nodes' mount namespaces. */
@@ -103,7 +120,6 @@ function planNode(plan: LabPlan, node: LabNode): KubernetesNode {
     mountNamespace: join(mountNamespaceDirectory(plan.paths), node.name),
     cgroupV1: `${plan.namespacePrefix}${node.name}`,
     disk,
-    containerdRoot: join(disk, "containerd"),
     containerdConfig: join(node.directory, "containerd.toml"),
     kubeletConfig: join(node.directory, "kubelet.json"),
     kubeletKubeconfig: join(node.directory, "kubelet.kubeconfig"),
