@@ -6,7 +6,13 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EAST, ownClusterPuts, testNode } from "../fakes/agent-cluster.ts";
+import {
+  EAST,
+  localService,
+  ownClusterPuts,
+  testNode,
+  testService,
+} from "../fakes/agent-cluster.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { ROOT } from "../sources.ts";
 import { createAgentSite, type AgentSite } from "./agent-site.ts";
@@ -14,6 +20,11 @@ import { createScratch, type Scratch } from "./scratch.ts";
 
 const LIMIT_MS = 120_000;
 const OUTSIDE = ["192.0.2.9", "2001:db8::9"] as const;
+/** Of Service `kubernetes`, whose API server is outside the mesh. */
+const CLUSTER_IPS = ["10.96.0.1", "fd00:96::1"] as const;
+const API_PORT = "https/7000";
+const ANSWERS = `for (const host of ${JSON.stringify(OUTSIDE)})
+  require("net").createServer((s) => s.end("HELLO " + s.remoteAddress)).listen(7000, host)`;
 
 describe("the agent and its node", () => {
   let scratch: Scratch;
@@ -72,6 +83,19 @@ describe("the agent and its node", () => {
             podPrefixes: ["10.1.1.0/24", "fd00:1:1::/64"],
           }),
         ],
+        localServices: [
+          localService(
+            {
+              ...testService(EAST, {
+                name: "kubernetes",
+                frontends: Object.fromEntries(CLUSTER_IPS.map((ip) => [ip, [API_PORT]])),
+                backends: Object.fromEntries(OUTSIDE.map((ip) => [ip, [API_PORT]])),
+              }),
+              namespace: "default",
+            },
+            { global: false },
+          ),
+        ],
       }),
     );
   }, LIMIT_MS);
@@ -100,6 +124,15 @@ describe("the agent and its node", () => {
       }),
     });
   };
+  /** From the pod, as a process whose calls are balanced. */
+  const askInCgroup = (address: string): string => {
+    const enter = 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"';
+    const ask = `require("net").connect(7000, "${address}").on("data", (d) => console.log(String(d)))`;
+    const command = [process.execPath, "-e", ask];
+    return site
+      .run(site.full("pod"), "sh", "-c", enter, "sh", scratch.cgroupPath, ...command)
+      .trim();
+  };
   const expectWay = (from: string, address: string): Promise<true> =>
     eventually(() => site.reaches(from, address), { what: `${from} reaches ${address}` });
 
@@ -118,6 +151,22 @@ describe("the agent and its node", () => {
       expect(plugin("ADD", "pod").status).toBe(0);
       // The answers find their way: the questions came from the node's own address.
       for (const address of OUTSIDE) await expectWay(site.full("pod"), address);
+      // The API server outside the mesh, by the ClusterIP of its Service.
+      const server = site.start("nsenter", [
+        `--net=/run/netns/${site.full("outside")}`,
+        ...[process.execPath, "-e", ANSWERS],
+      ]);
+      for (const [clusterIp, nodeAddress] of [
+        [CLUSTER_IPS[0], "192.0.2.1"],
+        [CLUSTER_IPS[1], "2001:db8::1"],
+      ] as const) {
+        const answer = await eventually(() => {
+          const text = askInCgroup(clusterIp);
+          return text.startsWith("HELLO") ? text : undefined;
+        });
+        expect(answer).toBe(`HELLO ${nodeAddress}`);
+      }
+      await site.stop(server, "SIGKILL");
       // The node reaches its pod, as the kubelet's probes do, and the pod its node.
       for (const address of ["10.1.1.2", "fd00:1:1::2"]) await expectWay(site.namespace, address);
       for (const address of ["192.0.2.1", "10.1.1.1", "2001:db8::1"])
