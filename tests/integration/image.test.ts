@@ -223,7 +223,7 @@ describe("the apiserver without rights, on a file system that is read-only", () 
   afterAll(async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
-    await once(child, "exit");
+    await once(child, "close");
   });
 
   test("comes up with its etcd, writing below /var/run/tombolo only", async () => {
