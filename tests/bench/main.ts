@@ -10,9 +10,16 @@ import { connectCost } from "./connect.ts";
 import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { mapFill } from "./map-fill.ts";
+import { kubernetes } from "./kubernetes.ts";
 import { propagation } from "./propagation.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [initialSync, mapFill, propagation, connectCost];
+const BENCHMARKS: readonly Benchmark[] = [
+  initialSync,
+  mapFill,
+  propagation,
+  kubernetes,
+  connectCost,
+];
 const ROUNDS = 3;
 const USAGE = `Usage: npm run bench -- [--only NAME]... [--quick] [--rounds N]
 
