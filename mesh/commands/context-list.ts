@@ -1,5 +1,6 @@
 // `mesh context list`: the clusters that this machine may operate, through directories and through
-// Kubernetes APIs, and whether the directories can be read. Looks at files only; whether a cluster runs is for `mesh status` to say.
+// Kubernetes APIs, and whether the directories can be read. Looks at files only; whether a cluster
+// runs is for `mesh status` to say.
 import { readClusterProfile, type ClusterProfile } from "../contexts/cluster-directory.ts";
 import {
   isKubernetesContext,

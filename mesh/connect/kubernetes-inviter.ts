@@ -1,4 +1,4 @@
-// What an invitation says of a Kubernetes cluster: its authority, and where its join API is reached.
+// What an invitation says of a Kubernetes cluster: its authority, and where its join API answers.
 import { isMeshError } from "../core/errors.ts";
 import type { KubernetesTransport } from "../kubernetes/transport.ts";
 import type { Inviter } from "./invite.ts";

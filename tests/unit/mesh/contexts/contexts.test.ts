@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import {
   deleteContext,
+  isKubernetesContext,
   listContexts,
   readContext,
   writeContext,
@@ -32,6 +33,28 @@ describe("readContext()", () => {
   test("reads a context without a namespace", async () => {
     await writeContext(home, { ...EAST, networkNamespace: undefined });
     expect(await readContext(home, "east")).toEqual({ ...EAST, networkNamespace: undefined });
+  });
+
+  test("reads contexts of a Kubernetes API, with what they may leave out", async () => {
+    const whole = {
+      name: "north",
+      kubeconfig: "/srv/kubeconfig",
+      kubeContext: "admin@north",
+      namespace: "mesh",
+      networkNamespace: "/run/netns/router",
+    };
+    await writeContext(home, whole);
+    const read = await readContext(home, "north");
+    expect(read).toEqual(whole);
+    expect(isKubernetesContext(read)).toBe(true);
+    await writeFile(join(home, "contexts", "south.json"), '{"kubeconfig":"/srv/kubeconfig"}');
+    expect(await readContext(home, "south")).toEqual({
+      name: "south",
+      kubeconfig: "/srv/kubeconfig",
+      kubeContext: undefined,
+      namespace: undefined,
+      networkNamespace: undefined,
+    });
   });
 
   test("names the contexts that there are", async () => {
@@ -64,6 +87,10 @@ describe("readContext()", () => {
     "{}",
     '{"directory":7}',
     '{"directory":"/x","networkNamespace":7}',
+    '{"directory":"/x","kubeconfig":"/y"}',
+    '{"kubeconfig":7}',
+    '{"kubeconfig":"/y","kubeContext":7}',
+    '{"kubeconfig":"/y","namespace":7}',
   ]) {
     test(`refuses a file that holds ${JSON.stringify(text)} and names it`, async () => {
       await writeContext(home, EAST);
