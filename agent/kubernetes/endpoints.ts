@@ -1,4 +1,5 @@
 // EndpointSlices of the Service `tombolo-apiserver` → where the cluster's etcd is. Pure.
+import { ETCD_PORT } from "../../mesh/kubernetes/object-names.ts";
 import type { ApiObject } from "../../mesh/kubernetes/watch-state.ts";
 
 export interface EndpointSlice extends ApiObject {
@@ -10,9 +11,6 @@ export interface EndpointSlice extends ApiObject {
       }[]
     | null;
 }
-
-/** Beside the 2379 of a control plane's own etcd, on the same host. */
-const ETCD_PORT = 32379;
 
 /**
  * `https://ADDRESS:PORT`, sorted. Those that are ready, or, when none is, all: etcd answers before

@@ -14,6 +14,7 @@ import { isMeshError, messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { runTasks } from "../../mesh/core/tasks.ts";
 import { discoverSlicePath } from "../../mesh/kubernetes/discovery.ts";
+import { AGENT_SECRET, APISERVER_NAME } from "../../mesh/kubernetes/object-names.ts";
 import type { KubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { createWatchLoop, type WatchLoop } from "../../mesh/kubernetes/watch-loop.ts";
 import { apiObjectKey, type WatchChange } from "../../mesh/kubernetes/watch-state.ts";
@@ -21,9 +22,6 @@ import { Condition } from "../../mesh/kvstore/condition.ts";
 import type { TlsFiles } from "../../mesh/kvstore/tls.ts";
 import { etcdEndpointsFromSlices, type EndpointSlice } from "./endpoints.ts";
 import { createRememberedAccess, type AgentSecret } from "./remembered-access.ts";
-
-export const AGENT_SECRET = "tombolo-agent";
-export const APISERVER_SERVICE = "tombolo-apiserver";
 
 export interface EtcdAccessOptions {
   readonly transport: KubernetesTransport;
@@ -137,7 +135,7 @@ export function createEtcdAccess(options: EtcdAccessOptions): EtcdAccess {
   const missing = (): string[] => [
     ...(endpoints.length > 0
       ? []
-      : [missingText(`endpoints of Service "${namespace}/${APISERVER_SERVICE}"`, sliceLoop)]),
+      : [missingText(`endpoints of Service "${namespace}/${APISERVER_NAME}"`, sliceLoop)]),
     ...(hasCertificates ? [] : [missingText(`Secret "${namespace}/${AGENT_SECRET}"`, secretLoop)]),
   ];
 
@@ -178,7 +176,7 @@ function secretPath(namespace: string): string {
 function slicePath(allNamespaces: string, namespace: string): string {
   const slash = allNamespaces.lastIndexOf("/");
   const query = new URLSearchParams({
-    labelSelector: `kubernetes.io/service-name=${APISERVER_SERVICE}`,
+    labelSelector: `kubernetes.io/service-name=${APISERVER_NAME}`,
   });
   const group = allNamespaces.slice(0, slash);
   return `${group}/namespaces/${namespace}${allNamespaces.slice(slash)}?${query.toString()}`;

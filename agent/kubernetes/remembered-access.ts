@@ -6,6 +6,7 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
+import { AGENT_KEYS } from "../../mesh/kubernetes/object-names.ts";
 import type { ApiObject } from "../../mesh/kubernetes/watch-state.ts";
 import { readTlsFiles, type TlsFiles } from "../../mesh/kvstore/tls.ts";
 import { replaceFile } from "../atomic-file.ts";
@@ -26,7 +27,12 @@ export interface RememberedAccess {
   writeCertificates(secret: AgentSecret): Promise<void>;
 }
 
-const FILES = { caFile: "ca-bundle.crt", certFile: "local.crt", keyFile: "local.key" } as const;
+/** Called as they are in the Secret. */
+const FILES = {
+  caFile: AGENT_KEYS.bundle,
+  certFile: AGENT_KEYS.certificate,
+  keyFile: AGENT_KEYS.privateKey,
+} as const;
 /** Nobody else's business, names included. */
 const PRIVATE = { mode: 0o600, directoryMode: 0o700 };
 

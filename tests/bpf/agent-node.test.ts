@@ -154,7 +154,9 @@ describe("the agent and its node", () => {
       // The API server outside the mesh, by the ClusterIP of its Service.
       const server = site.start("nsenter", [
         `--net=/run/netns/${site.full("outside")}`,
-        ...[process.execPath, "-e", ANSWERS],
+        process.execPath,
+        "-e",
+        ANSWERS,
       ]);
       for (const [clusterIp, nodeAddress] of [
         [CLUSTER_IPS[0], "192.0.2.1"],

@@ -37,6 +37,24 @@ function create(records: AddressRecord[], interfaces: Record<string, number>) {
 }
 
 describe("createPodRepair()", () => {
+  test("finds the interface that another plugin made by its record", async () => {
+    const pair = {
+      hostInterface: "veth1a2b",
+      hostMac: "02:00:00:00:00:01",
+      podMac: "02:00:00:00:00:02",
+    };
+    const { endpoints, attached, repair } = create([{ ...record("10.1.1.5"), pair }], {
+      veth1a2b: 9,
+    });
+    expect(await repair.repair()).toEqual({ written: 1, removed: 0 });
+    expect(endpoints.get(keyOf("10.1.1.5"))).toEqual({
+      ifindex: 9,
+      podMac: macBytes(pair.podMac),
+      hostMac: macBytes(pair.hostMac),
+    });
+    expect(attached).toEqual([9]);
+  });
+
   test("writes the rows of pods that lost them, and attaches the program once a pod", async () => {
     const records = [record("10.1.1.5"), record("fd00::5")];
     const { endpoints, attached, repair } = create(records, { [NAMES.hostInterface]: 7 });
