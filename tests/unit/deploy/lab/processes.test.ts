@@ -43,6 +43,6 @@ describe("enteringArgv()", () => {
     const words = enteringArgv({ cgroup: "/cg", namespace: "ns", argv });
     expect(words.slice(-argv.length)).toEqual(argv);
     expect(words).toContain("/cg/cgroup.procs");
-    expect(words).toContain("/run/netns/ns");
+    expect(words).toContain("--net=/run/netns/ns");
   });
 });
