@@ -222,8 +222,11 @@ describe("the apiserver without rights, on a file system that is read-only", () 
   let child: ChildProcess | undefined;
   afterAll(async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "close");
+    // A process that gave up its rights no longer dies with its parent: it is asked itself.
+    const closed = once(child, "close");
+    const first = await firstChildOf(child);
+    if (first !== undefined) process.kill(first, "SIGKILL");
+    await closed;
   });
 
   test("comes up with its etcd, writing below /var/run/tombolo only", async () => {
@@ -352,10 +355,9 @@ describe("the lab's image", () => {
     const [program, ...args] = inRoot(where, config.config.Cmd);
     const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
     const pid = await eventually(async () => {
-      const path = `/proc/${child.pid}/task/${child.pid}/children`;
-      const first = (await readFile(path, "utf8")).trim().split(" ")[0] ?? "";
-      const line = first === "" ? "" : await readFile(`/proc/${first}/cmdline`, "utf8");
-      return line.startsWith("/bin/sh\0-c\0trap") ? Number(first) : undefined;
+      const first = await firstChildOf(child);
+      const line = first === undefined ? "" : await readFile(`/proc/${first}/cmdline`, "utf8");
+      return line.startsWith("/bin/sh\0-c\0trap") ? first : undefined;
     });
     const status = await eventually(async () => {
       if (child.exitCode === null) process.kill(pid, "SIGTERM");
@@ -364,6 +366,12 @@ describe("the lab's image", () => {
     expect(status).toBe(0);
   });
 });
+
+/** The first process of the namespace that `unshare` has made. */
+async function firstChildOf({ pid }: ChildProcess): Promise<number | undefined> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return children.trim() === "" ? undefined : Number(children.trim().split(" ")[0]);
+}
 
 async function commandLines(): Promise<string> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
