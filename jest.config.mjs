@@ -12,7 +12,16 @@ const shared = {
 /** Jest's 5 s fail on a busy machine; a test that hangs is still ended. Slow tests give their own. */
 const TEST_LIMIT_MS = 120_000;
 
-const tiers = ["unit", "contract", "bpf", "integration", "kubernetes", "e2e", "vm"];
+const tiers = [
+  "unit",
+  "contract",
+  "bpf",
+  "integration",
+  "kubernetes",
+  "e2e",
+  "kubernetes-lab",
+  "vm",
+];
 
 export default {
   testTimeout: TEST_LIMIT_MS,

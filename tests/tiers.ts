@@ -1,12 +1,30 @@
 // The tiers of tests, what each needs from the machine, and how their results add up. Pure:
 // tests/run.ts looks at the machine, runs Jest and prints.
 
-export const TIERS = ["unit", "contract", "bpf", "integration", "kubernetes", "e2e", "vm"] as const;
+export const TIERS = [
+  "unit",
+  "contract",
+  "bpf",
+  "integration",
+  "kubernetes",
+  "e2e",
+  "kubernetes-lab",
+  "vm",
+] as const;
 export type Tier = (typeof TIERS)[number];
 
 /** What a tier may need; each with the sentence that says why it cannot run. */
 export type Need =
-  "root" | "etcd" | "clang" | "bpftool" | "ip" | "cgroup2" | "qemu" | "kernel-6.1" | "kubernetes";
+  | "root"
+  | "etcd"
+  | "clang"
+  | "bpftool"
+  | "ip"
+  | "cgroup2"
+  | "qemu"
+  | "kernel-6.1"
+  | "kubernetes"
+  | "containerd";
 
 /** What is missing on this machine, with the reason in words. */
 export type MissingNeeds = ReadonlyMap<Need, string>;
@@ -18,6 +36,7 @@ const NEEDS: Record<Tier, readonly Need[]> = {
   integration: ["root", "etcd", "clang", "ip", "cgroup2"],
   kubernetes: ["etcd", "kubernetes"],
   e2e: ["root", "etcd", "clang", "ip", "cgroup2"],
+  "kubernetes-lab": ["root", "etcd", "clang", "ip", "cgroup2", "kubernetes", "containerd"],
   vm: ["root", "clang", "bpftool", "qemu", "kernel-6.1"],
 };
 
@@ -28,6 +47,7 @@ export const SERIAL_TIERS: ReadonlySet<Tier> = new Set([
   "integration",
   "kubernetes",
   "e2e",
+  "kubernetes-lab",
   "vm",
 ]);
 

@@ -30,7 +30,7 @@ describe("resolveSource()", () => {
 
 describe("sourceOf()", () => {
   test("is what a record says", () => {
-    expect([size, recorded].map(sourceOf)).toEqual(["manifests", "kubernetes"]);
+    expect([sourceOf({}), sourceOf(recorded)]).toEqual(["manifests", "kubernetes"]);
   });
 });
 
