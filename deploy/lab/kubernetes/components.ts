@@ -166,6 +166,8 @@ function controllerManagerFlags(plan: KubernetesCluster): string[] {
     `--node-cidr-mask-size-ipv4=${plan.nodeMasks[0]}`,
     `--node-cidr-mask-size-ipv6=${plan.nodeMasks[1]}`,
     `--service-cluster-ip-range=${plan.cluster.servicePrefixes.join(",")}`,
+    // By default /usr/libexec, which is the machine's.
+    `--flex-volume-plugin-dir=${join(plan.directory, "volume-plugins")}`,
     "--node-monitor-period=1s",
     `--node-monitor-grace-period=${GRACE_SECONDS}s`,
     `--pod-eviction-timeout=${EVICTION_SECONDS}s`,

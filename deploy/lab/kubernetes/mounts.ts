@@ -38,6 +38,11 @@ export interface NodeMounts {
   readonly cgroups: readonly { readonly root: string; readonly directory: string }[];
 }
 
+/** Where the machine has what the node sees as its own folder of this path. */
+export function ownDirectory(disk: string, path: string): string {
+  return join(disk, "own", path);
+}
+
 /** Shell lines, run as root inside the new namespace while it is still private. Pure. */
 export function mountScript({ disk, kept, cgroups }: NodeMounts): string {
   const holds = kept.map((path, i) => ({ path: quote(path), hold: `/run/kept/${i}` }));
@@ -50,7 +55,7 @@ export function mountScript({ disk, kept, cgroups }: NodeMounts): string {
     ];
   });
   const own = OWN.flatMap((path) => {
-    const source = quote(join(disk, "own", path));
+    const source = quote(ownDirectory(disk, path));
     return [`mkdir -p ${source} ${path}`, `mount --bind ${source} ${path}`];
   });
   const settings = Object.entries(KERNEL_SETTINGS).flatMap(([name, value]) => {

@@ -10,7 +10,13 @@ import { deleteNamespaces, namespaceExists, namespacePath } from "../namespaces.
 import type { LabPlan } from "../plan.ts";
 import { createCgroupsV1, findCgroupV1, removeCgroupsV1 } from "./cgroup-v1.ts";
 import { containerdConfiguration, kubeletConfiguration } from "./components.ts";
-import { hasMountNamespace, makeMountNamespace, removeMountNamespace } from "./mounts.ts";
+import { LOOPBACK_PLUGIN } from "./loopback.ts";
+import {
+  hasMountNamespace,
+  makeMountNamespace,
+  ownDirectory,
+  removeMountNamespace,
+} from "./mounts.ts";
 import type { KubernetesCluster, KubernetesNode } from "./plan.ts";
 
 export interface NodeOptions {
@@ -53,6 +59,9 @@ export async function ensureNode(
   await write(node.containerdConfig, containerdConfiguration(sandboxImage));
   const kubelet = JSON.stringify(kubeletConfiguration(cluster), null, 2);
   await write(node.kubeletConfig, `${kubelet}\n`);
+  const plugins = ownDirectory(node.disk, "/opt/cni/bin");
+  await mkdir(plugins, { recursive: true });
+  await writeFileAtomic(join(plugins, "loopback"), LOOPBACK_PLUGIN, { mode: 0o755 });
   const cgroup = nodeCgroup(node, options);
   const hierarchies = findCgroupV1();
   await createCgroup(cgroup);
