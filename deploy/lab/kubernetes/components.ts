@@ -194,7 +194,7 @@ export function kubeletConfiguration(plan: KubernetesCluster): unknown {
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
-    // Only holders of a certificate of the cluster's authority: the kube-apiserver has the only one.
+    // Only holders of a certificate of the cluster's authority: the kube-apiserver alone.
     authentication: {
       anonymous: { enabled: false },
       webhook: { enabled: false },
@@ -234,7 +234,7 @@ export function containerdConfiguration(sandboxImage: string): string {
     "",
     '[plugins."io.containerd.grpc.v1.cri"]',
     `sandbox_image = ${JSON.stringify(sandboxImage)}`,
-    // Machines that are containers themselves may not raise anybody above the limit they were given.
+    // A machine that is a container itself may not go beyond the limit it was given.
     "restrict_oom_score_adj = true",
     "disable_apparmor = true",
     "",
