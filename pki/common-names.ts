@@ -6,6 +6,19 @@ export const SERVER_COMMON_NAME = "clustermesh-apiserver.cilium.io";
 /** A cluster's etcd is verified under the name `<cluster>` + this. */
 export const MESH_DOMAIN = ".mesh.cilium.io";
 
+const AUTHORITY_PREFIX = "tombolo-ca-";
+
+export function authorityCommonName(cluster: string): string {
+  return `${AUTHORITY_PREFIX}${parseClusterName(cluster)}`;
+}
+
+/** Undefined for an authority that was not made by us. */
+export function clusterOfAuthority(commonName: string): string | undefined {
+  return commonName.startsWith(AUTHORITY_PREFIX)
+    ? commonName.slice(AUTHORITY_PREFIX.length)
+    : undefined;
+}
+
 export function adminCommonName(cluster: string): string {
   return `admin-${parseClusterName(cluster)}`;
 }

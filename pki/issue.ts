@@ -7,9 +7,9 @@
 //                              remote-west                       the peer west, from west's CSR
 import { createPublicKey, randomBytes, type KeyObject } from "node:crypto";
 import forge from "node-forge";
-import { parseClusterName } from "../mesh/core/cluster.ts";
 import {
   adminCommonName,
+  authorityCommonName,
   localCommonName,
   MESH_DOMAIN,
   remoteCommonName,
@@ -44,7 +44,7 @@ export async function createCertificateAuthority(
   nowMs: number,
 ): Promise<CertificateAuthority> {
   const privateKey = await generatePrivateKey(CA_KEY_BITS);
-  const commonName = `tombolo-ca-${parseClusterName(cluster)}`;
+  const commonName = authorityCommonName(cluster);
   const certificate = sign({
     commonName,
     publicKey: createPublicKey(privateKey.keyObject),

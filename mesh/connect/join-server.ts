@@ -1,8 +1,9 @@
 // The inviting side as a running part of an apiserver: the join service behind the join API, with
-// the cluster's own server certificate, and the sweep that puts back what was not confirmed.
+// the cluster's own server certificate, which may be renewed meanwhile, and the sweep that puts
+// back what was not confirmed.
 import { readFile } from "node:fs/promises";
-import { pkiPaths } from "../../pki/files.ts";
-import { createJoinApiServer } from "../api/join-server.ts";
+import { pkiPaths, readKeyedCertificate } from "../../pki/files.ts";
+import { createJoinApiServer, type ServerCertificate } from "../api/join-server.ts";
 import { isMeshError } from "../core/errors.ts";
 import { clusterPaths } from "../contexts/cluster-directory.ts";
 import { createJoinService, type JoinServiceOptions } from "./join-service.ts";
@@ -28,18 +29,22 @@ const SWEEP_INTERVAL_MS = 5_000;
 /** Resolves when the API can be reached; throws `unavailable` if it cannot listen. */
 export async function createJoinServer(options: JoinServerOptions): Promise<JoinServer> {
   const { directory, listen, clock, log } = options;
-  const pki = pkiPaths(clusterPaths(directory).pki);
-  const [server, authority, privateKey] = await Promise.all(
-    [pki.serverCertificate, pki.caCertificate, pki.serverKey].map((path) => readFile(path, "utf8")),
-  );
+  const { pki } = clusterPaths(directory);
+  let certificate = await readServerCertificate(pki);
   const invites = options.invites ?? createInviteStore(directory);
   const service = createJoinService({ ...options, invites });
   const api = await createJoinApiServer({
     listen,
-    certificateChain: `${server}${authority}`,
-    privateKey: privateKey ?? "",
+    ...certificate,
     methods: service,
   });
+  const followCertificate = async (): Promise<void> => {
+    const found = await readServerCertificate(pki);
+    if (found.certificateChain === certificate.certificateChain) return;
+    api.useCertificate(found);
+    certificate = found;
+    log.info("Join server uses the renewed certificate");
+  };
   return {
     port: api.port,
     run: async (signal) => {
@@ -50,6 +55,11 @@ export async function createJoinServer(options: JoinServerOptions): Promise<Join
           } catch (error) {
             log.warn("join sweep failed", { error });
           }
+          try {
+            await followCertificate();
+          } catch (error) {
+            log.warn("join server keeps its certificate", { error });
+          }
           await clock.sleep(SWEEP_INTERVAL_MS, signal);
         }
       } catch (error) {
@@ -59,4 +69,12 @@ export async function createJoinServer(options: JoinServerOptions): Promise<Join
       }
     },
   };
+}
+
+/** Throws for half of a renewal, of which the other half is there at the next look. */
+async function readServerCertificate(pki: string): Promise<ServerCertificate> {
+  const { serverCertificate, caCertificate, serverKey } = pkiPaths(pki);
+  const { certificate, privateKey } = await readKeyedCertificate(serverCertificate, serverKey);
+  const authority = await readFile(caCertificate, "utf8");
+  return { certificateChain: `${certificate.pem}${authority}`, privateKey: privateKey.encodePem() };
 }
