@@ -222,9 +222,11 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
   });
 
   const exportState = async (signal: AbortSignal): Promise<void> => {
-    await restoreIdentities({ ...seams, cluster, store, snapshotPath, allocator }, signal);
+    const kept = objects === undefined ? {} : { kept: objects.identities };
+    await restoreIdentities({ ...seams, cluster, store, snapshotPath, allocator, ...kept }, signal);
     await Promise.all([
       runIdentitySnapshot({ path: snapshotPath, allocator, clock }, signal),
+      objects?.identities.run({ cluster, allocator }, signal),
       exporter.run(signal),
     ]);
   };

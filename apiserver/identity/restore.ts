@@ -1,4 +1,5 @@
-// Which numbers were given out before: what our own etcd still exports, then the snapshot.
+// Which numbers were given out before: what our own etcd still exports, then the snapshot, then
+// what is kept outside of the cluster directory.
 import { createBackoff } from "../../mesh/core/backoff.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
@@ -7,7 +8,7 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import { stateWatchPrefix } from "../../mesh/kvstore/keys.ts";
 import { parseIdentity, type IdentityRecord } from "../../mesh/kvstore/records/identity.ts";
 import type { ReadableStore } from "../../mesh/kvstore/store.ts";
-import type { IdentityAllocator } from "./allocator.ts";
+import type { AllocatorState, IdentityAllocator } from "./allocator.ts";
 import { readIdentitySnapshot } from "./snapshot.ts";
 
 export interface RestoreOptions {
@@ -15,6 +16,10 @@ export interface RestoreOptions {
   readonly store: ReadableStore;
   readonly snapshotPath: string;
   readonly allocator: IdentityAllocator;
+  /** Where identities outlive the directory; a new directory waits for it. */
+  readonly kept?: {
+    read(cluster: ClusterIdentity, signal: AbortSignal): Promise<AllocatorState>;
+  };
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -34,8 +39,11 @@ export async function restoreIdentities(
     try {
       const identities = await exportedIdentities(options, signal);
       const snapshot = await readSnapshot(options);
-      allocator.restore({ next: snapshot?.next ?? 0, identities, retired: [] });
+      const kept = await readKept(options, { isNew: snapshot === undefined }, signal);
+      // The snapshot's is newer, and 0 is taken for nothing.
+      allocator.restore({ next: snapshot?.next ?? kept?.next ?? 0, identities, retired: [] });
       if (snapshot !== undefined) allocator.restore(snapshot);
+      if (kept !== undefined) allocator.restore({ ...kept, next: 0 });
       log.info("Identities are restored", { count: allocator.counts().inUse });
       return;
     } catch (error) {
@@ -78,6 +86,23 @@ async function readSnapshot({ snapshotPath, log }: RestoreOptions) {
     return await readIdentitySnapshot(snapshotPath);
   } catch (error) {
     log.error("Identity snapshot is not used", { reason: messageFromError(error) });
+    return undefined;
+  }
+}
+
+/** The snapshot of an existing directory has all of it: nobody waits for more. */
+async function readKept(
+  { kept, cluster, log }: RestoreOptions,
+  { isNew }: { readonly isNew: boolean },
+  signal: AbortSignal,
+): Promise<AllocatorState | undefined> {
+  try {
+    return await kept?.read(cluster, signal);
+  } catch (error) {
+    if (isNew || signal.aborted) throw error;
+    log.warn("Kept identities are not read; the snapshot is used", {
+      reason: messageFromError(error),
+    });
     return undefined;
   }
 }

@@ -8,11 +8,17 @@ import {
   type Secret,
 } from "../../mesh/connect/kubernetes-objects.ts";
 import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
-import { AGENT_KEYS, AGENT_SECRET, AUTHORITY_SECRET } from "../../mesh/kubernetes/object-names.ts";
+import {
+  AGENT_KEYS,
+  AGENT_SECRET,
+  AUTHORITY_SECRET,
+  CLUSTER_CONFIG_MAP,
+} from "../../mesh/kubernetes/object-names.ts";
 import { createObject, readObject } from "../../mesh/kubernetes/objects.ts";
 import type { KubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { PUBLIC_FILE_MODE, SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
 import { encodeBundle, mergeBundles, withoutExpired, type TrustBundle } from "../../pki/bundle.ts";
+import { clusterOfAuthority } from "../../pki/common-names.ts";
 import {
   pkiPaths,
   readAuthority,
@@ -52,8 +58,24 @@ export async function prepareAuthority(
     }
   }
   const secret = found ?? (await readObject<Secret>(transport, path, signal));
-  await writeAuthority(pki, authorityFromSecret(named(secret)));
+  const kept = authorityFromSecret(named(secret));
+  refuseOther(kept, options.cluster);
+  await writeAuthority(pki, kept);
   await reuseLocal(options, signal);
+}
+
+/** Every peer knows the authority by the former name; one of somebody's own may be called anything. */
+function refuseOther({ authority }: ClusterAuthority, cluster: string): void {
+  const { commonName } = authority.certificate;
+  const other = clusterOfAuthority(commonName);
+  if (other === undefined || other === cluster) return;
+  throw new MeshError(
+    "invalid_argument",
+    `Cannot run cluster "${cluster}": the certificate in Secret "${AUTHORITY_SECRET}" is that of cluster "${other}"`,
+    {
+      hint: `name the cluster "${other}" in ConfigMap "${CLUSTER_CONFIG_MAP}" again, or uninstall Tombolo and install it as "${cluster}"`,
+    },
+  );
 }
 
 /** Puts a Secret back that somebody has deleted under a running cluster. */

@@ -8,6 +8,7 @@
 //   namespace   secrets      create              tombolo-ca, tombolo-agent
 //   namespace   secrets      update              tombolo-agent
 //   namespace   configmaps   get, list, watch    tombolo-cluster, tombolo-readers
+//   namespace   configmaps   list, get, create, update    tombolo-identities-N
 //   namespace   events       create              what is wrong with a Secret or ConfigMap
 //   cluster     nodes        list, watch         endpoints, where tombolo-cluster names none
 //
@@ -42,6 +43,7 @@ import { followBundle, restoreAuthority } from "./authority.ts";
 import { isPeerSecret, planFiles, type DesiredFiles, type ObjectProblem } from "./desired-files.ts";
 import { createObjectDirectory } from "./directory.ts";
 import { FollowedKind } from "./followed-kind.ts";
+import { createIdentityObjects, type IdentityObjects } from "./identity-objects.ts";
 import { prepareDirectory } from "./prepare.ts";
 import { createProblemBook } from "./problem-book.ts";
 
@@ -58,6 +60,8 @@ export interface ObjectFollowerOptions {
 export interface ObjectFollower {
   /** Where the objects are. */
   readonly place: { readonly transport: KubernetesTransport; readonly namespace: string };
+  /** Which number stands for which labels, for whoever allocates. */
+  readonly identities: Pick<IdentityObjects, "read" | "run">;
   /** Resolves when the directory has a profile and an authority; comes before `run`. */
   prepare(signal: AbortSignal): Promise<ClusterProfile>;
   /** Keeps both equal. Resolves when the signal aborts. */
@@ -88,16 +92,19 @@ export function createObjectFollower(options: ObjectFollowerOptions): ObjectFoll
   const secrets = new FollowedKind<Secret>({ keep: keepSecret, changed });
   const configMaps = new FollowedKind<ConfigMap>({ keep: keepConfigMap, changed });
   const nodes = new FollowedKind<NodeObject>({ keep: keepNode, changed });
+  const identities = createIdentityObjects({ ...options, changed });
   const kinds = [
-    { kind: "Secret", path: `${core}/secrets`, followed: secrets },
-    { kind: "ConfigMap", path: `${core}/configmaps`, followed: configMaps },
-    { kind: "Node", path: "/api/v1/nodes", followed: nodes },
-  ].map(({ kind, path, followed }) => ({
+    { kind: "Secret", path: `${core}/secrets`, followers: [secrets] },
+    { kind: "ConfigMap", path: `${core}/configmaps`, followers: [configMaps, identities] },
+    { kind: "Node", path: "/api/v1/nodes", followers: [nodes] },
+  ].map(({ kind, path, followers }) => ({
     kind,
     loop: createWatchLoop({
       ...options,
       path: async () => path,
-      apply: (change) => followed.apply(change),
+      apply: (change) => {
+        for (const follower of followers) follower.apply(change);
+      },
     }),
   }));
   const recorders = {
@@ -111,7 +118,7 @@ export function createObjectFollower(options: ObjectFollowerOptions): ObjectFoll
 
   async function applyAll(running: ClusterProfile, signal: AbortSignal): Promise<void> {
     const desired = planFiles({ secrets, configMaps, nodes }, running);
-    const problems = [...desired.problems];
+    const problems = [...desired.problems, ...identities.problems()];
     await directory.apply(desired);
     if (desired.peersWhole) {
       await directory.markWhole();
@@ -181,6 +188,7 @@ export function createObjectFollower(options: ObjectFollowerOptions): ObjectFoll
 
   return {
     place: { transport, namespace },
+    identities,
     async prepare(signal) {
       profile = await prepareDirectory({ ...options, directory }, signal);
       return profile;

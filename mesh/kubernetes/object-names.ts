@@ -12,6 +12,11 @@ export const CLUSTER_KEY = "cluster.json";
 export const READERS_CONFIG_MAP = "tombolo-readers";
 export const READERS_KEY = "remote-users.yaml";
 
+/** ConfigMaps: which number stands for which labels, called this with the shard's number behind it. */
+export const IDENTITIES_PREFIX = "tombolo-identities-";
+/** The label by which they are found; its value is the cluster's name. */
+export const IDENTITIES_LABEL = "tombolo.io/identities";
+
 /** Secret: the cluster's authority. */
 export const AUTHORITY_SECRET = "tombolo-ca";
 export const AUTHORITY_KEYS = {

@@ -128,6 +128,51 @@ const problems = async (): Promise<string[]> =>
     ({ object, message }) => `${object}: ${message}`,
   );
 
+/** Numbers by the value of the label "app", as the cluster's etcd has them. */
+async function identities(): Promise<Map<string, string>> {
+  const prefix = "cilium/state/identities/v1/id/";
+  const found = new Map<string, string>();
+  for (const [key, value] of await east.contents(prefix)) {
+    const app = /k8s:app=([^;]*);/.exec(value)?.[1];
+    if (app !== undefined) found.set(app, key.slice(prefix.length));
+  }
+  return found;
+}
+
+/** One pod for each value of the label "app". */
+async function runApps(names: readonly string[]): Promise<void> {
+  const pods = names.map(
+    (name, at) => `---
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: shop, labels: {app: ${name}}}
+spec: {nodeName: n1, containers: [{name: c}]}
+status: {podIPs: [{ip: 10.1.0.${at + 10}}]}
+`,
+  );
+  await east.manifest(
+    "apps.yaml",
+    `apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+spec: {podCIDRs: [10.1.0.0/24]}
+status: {addresses: [{type: InternalIP, address: 192.168.1.1}]}
+${pods.join("")}`,
+  );
+}
+
+interface ShardObject {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+const shard = (index: number): Promise<ShardObject> =>
+  kubernetes.call<ShardObject>({ path: `${CORE}/configmaps/tombolo-identities-${index}` });
+
 /** What a new pod finds: nothing. */
 async function emptyDirectory(): Promise<void> {
   await east.kill("SIGKILL");
@@ -368,6 +413,90 @@ describe("apiserver with objects", () => {
         "remote-west",
       );
       expect(await invites.list()).toMatchObject([{ use: { kind: "used", joiner: "west" } }]);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "gives every label set its number again when directory and etcd are gone, and new ones others",
+    async () => {
+      await runApps(["cart", "web", "mail"]);
+      const before = await eventually(async () => {
+        const found = await identities();
+        return found.size === 3 && found;
+      }, WAIT);
+      await eventually(async () => {
+        const { metadata, data = {} } = await shard(0);
+        expect(metadata.labels).toEqual({ "tombolo.io/identities": "east" });
+        return [...before.values()].every((number) => number in data);
+      }, WAIT);
+      await emptyDirectory();
+      // In another order, so that counting anew would give other numbers.
+      await runApps(["bank", "mail", "web", "cart"]);
+      east.start();
+      await east.ready();
+      const after = await eventually(async () => {
+        const found = await identities();
+        return found.size === 4 && found;
+      }, WAIT);
+      for (const [app, number] of before) expect([app, after.get(app)]).toEqual([app, number]);
+      expect([...before.values()]).not.toContain(after.get("bank"));
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "puts right what somebody does to the identities, names it at the next start, and uses the rest",
+    async () => {
+      const before = await identities();
+      const web = before.get("web") ?? "";
+      await kubectl("delete", "configmap", "tombolo-identities-0");
+      await eventually(async () => web in ((await shard(0)).data ?? {}), WAIT);
+      const bank = Number(before.get("bank"));
+      const bankShard = (bank - 65_536) >> 10;
+      await eventually(async () => String(bank) in ((await shard(bankShard)).data ?? {}), WAIT);
+
+      await emptyDirectory();
+      const spoilt = { [web]: "{oops", "131072": "k8s:app=x;" };
+      const patch = JSON.stringify({ data: spoilt });
+      await kubectl("patch", "configmap", "tombolo-identities-0", "-p", patch);
+      east.start();
+      await east.ready();
+      const after = await eventually(async () => {
+        const found = await identities();
+        return found.size === 4 && found;
+      }, WAIT);
+      for (const app of ["cart", "mail", "bank"]) expect(after.get(app)).toBe(before.get(app));
+      expect([...before.values()]).not.toContain(after.get("web"));
+      await eventually(async () => {
+        const said = (await problems()).join();
+        return (
+          said.includes("ConfigMap mesh/tombolo-identities-0") &&
+          said.includes(`Cannot use "${web}"`) &&
+          said.includes('Cannot use "131072"')
+        );
+      }, WAIT);
+      await eventually(async () => {
+        const { data = {} } = await shard(0);
+        return !("131072" in data) && !(web in data) && `retired-${web}` in data;
+      }, WAIT);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "refuses to run under another name in an empty directory",
+    async () => {
+      const { etcdEndpoint, joinEndpoint } = east;
+      await emptyDirectory();
+      const profile = { name: "north", id: 1, etcdEndpoints: [etcdEndpoint], joinEndpoint };
+      const data = { "cluster.json": JSON.stringify(profile) };
+      await kubectl("patch", "configmap", "tombolo-cluster", "-p", JSON.stringify({ data }));
+      const { status, said } = await east.runSecond();
+      expect(status).toBe(1);
+      expect(said).toContain(
+        'Cannot run cluster "north": the certificate in Secret "tombolo-ca" is that of cluster "east"',
+      );
     },
     LIMIT_MS,
   );

@@ -29,7 +29,7 @@ let pki: string;
 let transport: FakeTransport;
 
 beforeAll(async () => {
-  [first, second] = (await Promise.all(["one", "two"].map(makeAuthority))) as [
+  [first, second] = (await Promise.all(["east", "east"].map(makeAuthority))) as [
     ClusterAuthority,
     ClusterAuthority,
   ];
@@ -68,6 +68,16 @@ describe("prepareAuthority()", () => {
     expect(create).toMatchObject({ method: "POST", path: SECRETS });
     const published = authorityFromSecret(create?.body as Secret);
     expect(published.authority.certificate.fingerprint).toBe(await fingerprint());
+  });
+
+  test("refuses an authority that was made for a cluster of another name", async () => {
+    transport.answer(200, objectOf(await makeAuthority("north")));
+    await expect(prepare()).rejects.toMatchObject({
+      code: "invalid_argument",
+      message:
+        'Cannot run cluster "east": the certificate in Secret "tombolo-ca" is that of cluster "north"',
+    });
+    expect(await readdir(pki)).toEqual([]);
   });
 
   test("takes the other's where somebody was faster", async () => {
