@@ -137,14 +137,18 @@ export function createIdentityObjects(options: IdentityObjectsOptions): Identity
     const digest = digestOf(data, cluster.name);
     if (known.get(index)?.digest === digest) return false;
     const name = shardName(index);
-    const current = known.get(index) ?? (await readShard(index, signal));
+    const last = known.get(index);
+    const isExact = last?.metadata.resourceVersion !== undefined;
+    const current = isExact ? last : await readShard(index, signal);
     if (current?.digest === digest) return false;
     const ours = { [IDENTITIES_LABEL]: cluster.name };
     if (current === undefined) {
       if (Object.keys(data).length === 0) return false;
-      const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels: ours }, data };
+      const metadata = { name, namespace, labels: ours };
+      const body: ConfigMap = { apiVersion: "v1", kind: "ConfigMap", metadata, data };
       // One that is there now was made this moment; it is read before it is written.
-      if (!(await createObject(transport, { path, body }, signal))) dirty.add(index);
+      if (await createObject(transport, { path, body }, signal)) remember(index, body);
+      else dirty.add(index);
       return true;
     }
     const metadata = { ...current.metadata, labels: { ...current.metadata.labels, ...ours } };
@@ -160,14 +164,18 @@ export function createIdentityObjects(options: IdentityObjectsOptions): Identity
   }
 
   /** Returns whether all that was to be written is. One shard that cannot be holds up no other. */
-  async function writeDirty(kept: KeptIdentities, signal: AbortSignal): Promise<boolean> {
+  async function writeDirty(
+    kept: KeptIdentities,
+    { pauseMs }: { readonly pauseMs: number },
+    signal: AbortSignal,
+  ): Promise<boolean> {
     let problem: ObjectProblem | undefined;
     let conflicts = 0;
     for (const index of [...dirty].sort((a, b) => a - b)) {
       dirty.delete(index);
       try {
         const written = await writeShard(index, kept, signal);
-        if (written) await clock.sleep(WRITE_INTERVAL_MS, signal);
+        if (written && pauseMs > 0) await clock.sleep(pauseMs, signal);
       } catch (error) {
         dirty.add(index);
         known.delete(index);
@@ -195,7 +203,7 @@ export function createIdentityObjects(options: IdentityObjectsOptions): Identity
     while (!signal.aborted) {
       try {
         if (!listed) await read(kept.cluster, signal);
-        if (await writeDirty(kept, signal)) {
+        if (await writeDirty(kept, { pauseMs: WRITE_INTERVAL_MS }, signal)) {
           backoff.reset();
           await clock.sleep(COALESCE_MS, signal);
           if (dirty.size === 0) await bell.wait(SWEEP_MS, { clock, signal });
@@ -216,7 +224,10 @@ export function createIdentityObjects(options: IdentityObjectsOptions): Identity
     if (!listed || dirty.size === 0) return;
     const limit = { ms: FLUSH_TIMEOUT_MS, what: "Cannot keep identities", clock };
     const { signal } = new AbortController();
-    await withTimeout((inner) => writeDirty(kept, inner), { ...limit, signal }).catch(
+    await withTimeout((inner) => writeDirty(kept, { pauseMs: 0 }, inner), {
+      ...limit,
+      signal,
+    }).catch(
       () => {}, // The numbers that are lost are skipped by whoever starts next.
     );
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { createIdentityAllocator } from "../../../../apiserver/identity/allocator.ts";
-import { restoreIdentities } from "../../../../apiserver/identity/restore.ts";
+import { restoreIdentities, type RestoreOptions } from "../../../../apiserver/identity/restore.ts";
 import { identityRange } from "../../../../mesh/core/identity.ts";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
 import {
@@ -28,7 +28,7 @@ afterEach(async () => {
   await rm(root, { recursive: true });
 });
 
-function restore() {
+function restore(kept?: RestoreOptions["kept"]) {
   const allocator = createIdentityAllocator({
     range: identityRange(1, 255),
     nowMs: clock.nowMs,
@@ -42,6 +42,7 @@ function restore() {
       clock,
       random: () => 0,
       log: silentLogger,
+      ...(kept === undefined ? {} : { kept }),
     },
     signal,
   );
@@ -84,6 +85,45 @@ describe("restoreIdentities()", () => {
     const second = restore();
     await second.done;
     expect(second.allocator.counts().inUse).toBe(0);
+  });
+
+  test("takes from what is kept elsewhere what neither etcd nor the snapshot has", async () => {
+    await inEtcd(65_600, own);
+    const row = (number: number, app: string) => ({ number, labels: [`k8s:app=${app}`] });
+    const identities = [row(65_600, "stale"), row(65_601, "web")];
+    const kept = { read: async () => ({ next: 65_700, identities, retired: [] }) };
+    const first = restore(kept);
+    await first.done;
+    expect(first.allocator.assign("a", ownLabels)).toBe(65_600);
+    expect(first.allocator.assign("b", ["k8s:app=web"])).toBe(65_601);
+    expect(first.allocator.assign("c", ["k8s:app=new"])).toBe(65_700);
+    await snapshot(65_601);
+    const second = restore(kept);
+    await second.done;
+    expect(second.allocator.assign("a", [label])).toBe(65_601);
+    expect(second.allocator.assign("b", ["k8s:app=new"])).toBe(65_540);
+  });
+
+  test("waits for it in a new directory, and for nothing where there is a snapshot", async () => {
+    let away = true;
+    const kept = {
+      read: async () => {
+        if (away) throw new Error("away");
+        return { next: 0, identities: [{ number: 65_800, labels: [label] }], retired: [] };
+      },
+    };
+    const waiting = restore(kept);
+    await clock.advance(5_000);
+    expect(waiting.allocator.counts().inUse).toBe(0);
+    away = false;
+    await clock.advance(60_000);
+    await waiting.done;
+    expect(waiting.allocator.assign("a", [label])).toBe(65_800);
+    away = true;
+    await snapshot(65_700);
+    const restarted = restore(kept);
+    await restarted.done;
+    expect(restarted.allocator.assign("a", [label])).toBe(65_700);
   });
 
   test("waits for etcd", async () => {
