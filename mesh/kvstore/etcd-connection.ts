@@ -3,12 +3,14 @@
 //
 // Built on etcd3's client for one endpoint at a time. Its own pool picks a random host for every
 // call and retries in ways that hide which etcd answered; here an endpoint is kept until it
-// fails, so that one etcd at a time is seen and a change of etcd shows.
+// fails, so that one etcd at a time is seen and a change of etcd shows. Of several endpoints the
+// first that takes a connection is opened (endpoint-race.ts).
 import { Channel, Metadata, credentials, type ChannelCredentials } from "@grpc/grpc-js";
 import { Etcd3, type Services } from "etcd3";
-import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
+import { abortedError, throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import type { LogFields, Logger } from "../core/logger.ts";
+import { dialTcp, firstToAnswer, type Dial } from "./endpoint-race.ts";
 import { meshErrorFromGrpc, wantsToBeAskedAgain } from "./errors.ts";
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from "./tls.ts";
 
@@ -31,6 +33,8 @@ export interface EtcdConnectionOptions {
   /** A connection that answers no ping for this long, plus as much again, is dead. */
   readonly keepaliveMs?: number;
   readonly receiveLimitBytes?: number;
+  /** How several endpoints are tried; TCP unless a test says otherwise. */
+  readonly dial?: Dial;
 }
 
 export type EtcdService = keyof typeof Services;
@@ -70,23 +74,36 @@ const KEEPALIVE_MS = 10_000;
 
 export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnection {
   const listEndpoints = endpointLister(options);
-  let next = 0;
+  const closing = new AbortController();
   let closed = false;
   let current: Promise<EndpointClient> | undefined;
   let answering = true;
+  /** Hosts that have failed since one answered, the longest ago first. */
+  let failed: readonly string[] = [];
+  /** Where the connection stays although it is opened anew. */
+  let kept: string | undefined;
 
   function client(): Promise<EndpointClient> {
     if (closed)
       throw new MeshError("aborted", "Cannot use the connection to etcd: it has been closed");
     if (current !== undefined) return current;
-    const hosts = listEndpoints();
-    const host = hosts[next % hosts.length] ?? "";
-    const opening = openClient(host, options);
+    const opening = open(listEndpoints());
     current = opening;
-    opening.catch(() => {
+    opening.catch((error: unknown) => {
       if (current === opening) current = undefined; // The caller has the error.
+      if (isMeshError(error, "unavailable")) noteSilence({ error });
     });
     return opening;
+  }
+
+  async function open(hosts: readonly string[]): Promise<EndpointClient> {
+    const { clock, dial = dialTcp } = options;
+    const [only = ""] = hosts;
+    const stay = hosts.find((host) => host === kept);
+    kept = undefined;
+    if (stay !== undefined || hosts.length === 1) return openClient(stay ?? only, options);
+    const host = await firstToAnswer(hosts, { failed, dial, clock }, closing.signal);
+    return openClient(host, options);
   }
 
   /** Said once for each outage, however many calls and watches meet it. */
@@ -98,27 +115,28 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
   function noteAnswer(fields: LogFields): void {
     if (!answering) options.log.info("etcd answers again", fields);
     answering = true;
+    failed = [];
   }
 
-  /** The next call goes to the next endpoint, over a new connection; calls in flight may end. */
-  function retire(failed: EndpointClient, error: unknown): void {
+  /** The next call goes to another endpoint, over a new connection; calls in flight may end. */
+  function retire(used: EndpointClient, error: unknown): void {
     if (closed) return;
     void current?.then(
       (now) => {
-        if (now !== failed) return;
+        if (now !== used) return;
         current = undefined;
-        next++;
-        noteSilence({ endpoint: failed.host, error });
+        failed = [...failed.filter((host) => host !== used.host), used.host];
+        noteSilence({ endpoint: used.host, error });
       },
       () => {}, // Its opener has the error.
     );
-    failed.close();
+    used.close();
   }
 
   return {
     async call<Response>(call: UnaryCall, signal: AbortSignal) {
       throwIfAborted(signal);
-      const used = await client();
+      const used = await unlessAborted(client(), signal);
       try {
         const response = await withTimeout((inner) => askUntilJudged<Response>(used, call, inner), {
           ms: call.timeoutMs,
@@ -140,7 +158,7 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       signal: AbortSignal,
     ) {
       throwIfAborted(signal);
-      const used = await client();
+      const used = await unlessAborted(client(), signal);
       const stream = await used.stream<Request, Response>(service, method);
       stream.on("error", (error) => {
         const reason = meshErrorFromGrpc(error, `keep a ${service} stream open`);
@@ -155,11 +173,13 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       if (material.fingerprint === used.fingerprint) return false;
       options.log.info("Certificates of the etcd client have changed");
       current = undefined;
+      kept = used.host;
       used.close();
       return true;
     },
     close() {
       closed = true;
+      closing.abort("the connection was closed");
       // A client that could not be opened has nothing to close; its error went to its caller.
       void current?.then(
         (used) => used.close(),
@@ -168,6 +188,18 @@ export function createEtcdConnection(options: EtcdConnectionOptions): EtcdConnec
       current = undefined;
     },
   };
+}
+
+/** Leaves at once what others may go on waiting for. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(abortedError(signal));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 interface EndpointClient {

@@ -3,7 +3,8 @@ import { afterEach, expect, test } from "@jest/globals";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";
 import { createEtcdStore } from "../../mesh/kvstore/etcd-store.ts";
-import { startTestEtcd, type TestEtcd } from "../fakes/etcd.ts";
+import { startBlackHoles } from "../fakes/black-holes.ts";
+import { freePorts, startTestEtcd, type TestEtcd } from "../fakes/etcd.ts";
 import { eventually } from "../fakes/eventually.ts";
 
 const LIMIT_MS = 120_000;
@@ -47,6 +48,41 @@ test(
     await first.close();
     await eventually(async () => (await name()) === "second", { limitMs: LIMIT_MS });
     store.close();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "the one of 16 endpoints that answers is found at once, also when it moves",
+  async () => {
+    const first = await startNamedEtcd("first");
+    const second = await startNamedEtcd("second");
+    const dead = await startBlackHoles(8);
+    const refusing = await freePorts(6);
+    const others = [...dead.ports, ...refusing].map((port) => `http://127.0.0.1:${port}`);
+    try {
+      const endpoints = [...others, second.endpoint, first.endpoint];
+      expect(endpoints).toHaveLength(16);
+      await second.kill();
+      const store = openStore(endpoints);
+      const name = async (): Promise<string | undefined> =>
+        (await store.get("name", signal))?.value.toString();
+      const askedMs = performance.now();
+      expect(await name()).toBe("first");
+      expect(performance.now() - askedMs).toBeLessThan(900);
+
+      await second.restart();
+      await first.kill();
+      const movedMs = performance.now();
+      await eventually(async () => (await name()) === "second", { limitMs: LIMIT_MS });
+      expect(performance.now() - movedMs).toBeLessThan(900);
+
+      await first.restart();
+      expect(await name()).toBe("second");
+      store.close();
+    } finally {
+      await dead.close();
+    }
   },
   LIMIT_MS,
 );
