@@ -39,9 +39,10 @@ export interface ClusterAccess extends PeerStatusReader {
   rememberPeer(peer: string): Promise<() => Promise<void>>;
   /**
    * Keeps other commands from connecting or disconnecting this cluster until the returned
-   * function is called. Throws `conflict` if one is at it.
+   * function is called. Throws `conflict` if one is at it; may wait for half a minute to see
+   * whether one is.
    */
-  lock(): Promise<() => Promise<void>>;
+  lock(signal?: AbortSignal): Promise<() => Promise<void>>;
 }
 
 /** A global service and its backends, as one cluster sees them. */

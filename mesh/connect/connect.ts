@@ -43,7 +43,7 @@ export async function connectClusters(
   options: ConnectOptions,
 ): Promise<ConnectResult> {
   if (options.dryRun) return prepare(await readMembers(accesses, options.signal), options);
-  return withLocks(accesses, async () => {
+  return withLocks(accesses, options.signal, async () => {
     const members = await readMembers(accesses, options.signal);
     const prepared = prepare(members, options);
     if (prepared.outcome === "refused") return prepared;
@@ -87,11 +87,12 @@ async function applyAndVerify(
 /** Runs `work` while no other command may change the connections of these clusters. */
 export async function withLocks<T>(
   accesses: readonly ClusterAccess[],
+  signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
   const unlocks: (() => Promise<void>)[] = [];
   try {
-    for (const access of accesses) unlocks.push(await access.lock());
+    for (const access of accesses) unlocks.push(await access.lock(signal));
     return await work();
   } finally {
     for (const unlock of unlocks) await unlock();

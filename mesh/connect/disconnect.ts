@@ -76,6 +76,7 @@ export async function disconnectClusters(
   if (options.dryRun) return { ...result, outcome: "planned" };
   await withLocks(
     removals.map(({ side }) => side.access),
+    signal,
     () =>
       runUndoable(async (undo) => {
         for (const { side, other } of removals) {

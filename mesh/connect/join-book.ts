@@ -95,7 +95,7 @@ export function createJoinBook(options: JoinBookOptions): JoinBook {
       const sign = async (): Promise<string> => (await access.signReader(name, joinerRequest)).pem;
       if (session.committed !== undefined) return sign(); // The first answer was lost.
       const untilMs = clock.nowMs() + PROVISIONAL_LIMIT_MS;
-      const committed = await lockAndRemember(access, name);
+      const committed = await lockAndRemember(access, { peer: name, signal });
       try {
         const wasConnected = own.peers.some((peer) => peer.name === name);
         await setUse(invite, { kind: "provisional", joiner: name, untilMs, wasConnected });
@@ -153,8 +153,11 @@ function findSession(sessions: ReadonlyMap<string, Session>, invite: Invite): Se
   });
 }
 
-async function lockAndRemember(access: ClusterAccess, peer: string): Promise<Committed> {
-  const unlock = await access.lock();
+async function lockAndRemember(
+  access: ClusterAccess,
+  { peer, signal }: { peer: string; signal: AbortSignal },
+): Promise<Committed> {
+  const unlock = await access.lock(signal);
   try {
     return { restore: await access.rememberPeer(peer), unlock };
   } catch (error) {

@@ -40,7 +40,7 @@ const CONFIRM_PAUSE_MS = 1_000;
 export async function joinCluster(token: InviteToken, options: JoinOptions): Promise<JoinResult> {
   const { access, clock, signal } = options;
   refuseExpired(token, clock.nowMs());
-  return withLocks([access], async () => {
+  return withLocks([access], signal, async () => {
     const own = await access.readFacts(signal);
     refuseSelf(token, own);
     refuseErrors([own]);

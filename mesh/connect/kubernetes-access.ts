@@ -125,7 +125,7 @@ export function createKubernetesAccess(options: KubernetesAccessOptions): Cluste
       );
       return () => limited("put the connections back", restore);
     },
-    lock: () => lockWithLease(options),
+    lock: (signal = new AbortController().signal) => lockWithLease(options, signal),
   };
 }
 

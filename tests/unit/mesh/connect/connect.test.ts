@@ -132,6 +132,7 @@ test("withLocks() opens what it has locked when a later one is taken", async () 
     },
   });
   const members = [access("a", { taken: false }), access("b", { taken: true })];
-  await expect(withLocks(members, () => Promise.resolve())).rejects.toThrow("taken");
+  const locking = withLocks(members, options.signal, () => Promise.resolve());
+  await expect(locking).rejects.toThrow("taken");
   expect(seen).toEqual(["lock a", "unlock a"]);
 });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
+import { spawnSync } from "node:child_process";
 import { hostname } from "node:os";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
 import { lockWithLease, type Lease } from "../../../../mesh/connect/kubernetes-lock.ts";
@@ -15,7 +16,17 @@ beforeEach(() => {
   clock = createFakeClock(Date.UTC(2030, 0, 1));
 });
 
-const lock = () => lockWithLease({ transport: api, namespace: "mesh", clock, log: silentLogger });
+const lock = (signal = new AbortController().signal) =>
+  lockWithLease({ transport: api, namespace: "mesh", clock, log: silentLogger }, signal);
+const put = (spec: Lease["spec"]): void =>
+  api.put(collection, { metadata: { name: "tombolo-connect" }, spec });
+/** By a clock that is `skewMs` ahead of ours. */
+const putRenewed = (skewMs: number): void =>
+  put({
+    holderIdentity: "other",
+    leaseDurationSeconds: 30,
+    renewTime: new Date(clock.nowMs() + skewMs).toISOString(),
+  });
 const spec = (): Lease["spec"] => (api.objects.get(path) as Lease | undefined)?.spec;
 
 describe("lockWithLease()", () => {
@@ -66,16 +77,68 @@ describe("lockWithLease()", () => {
     await unlock();
   });
 
-  test("takes the lease of somebody who vanished, but not before it has ended", async () => {
-    const held = { holderIdentity: "gone", leaseDurationSeconds: 30 };
-    const renewTime = "2030-01-01T00:00:00.000000Z";
-    api.put(collection, { metadata: { name: "tombolo-connect" }, spec: { ...held, renewTime } });
-    await clock.advance(29_999);
-    await expect(lock()).rejects.toMatchObject({ code: "conflict" });
-    await clock.advance(1);
+  test("refuses at once what was renewed lately by either clock", async () => {
+    for (const skewMs of [-29_000, 0, 29_000]) {
+      putRenewed(skewMs);
+      await expect(lock()).rejects.toMatchObject({ code: "conflict" });
+    }
+    expect(clock.monotonicMs()).toBe(0);
+  });
+
+  for (const [skew, skewMs] of Object.entries({ behind: -100_000, ahead: 3_600_000 })) {
+    test(`takes what nobody renews while it watches, be the holder's clock ${skew}`, async () => {
+      putRenewed(skewMs);
+      const locking = lock();
+      await clock.advance(29_999);
+      expect(spec()?.holderIdentity).toBe("other");
+      await clock.advance(1);
+      await (
+        await locking
+      )();
+      expect(spec()?.holderIdentity).toBeUndefined();
+    });
+
+    test(`leaves what is renewed while it watches, be the holder's clock ${skew}`, async () => {
+      putRenewed(skewMs);
+      const refused = expect(lock()).rejects.toMatchObject({ code: "conflict" });
+      await clock.advance(10_000);
+      putRenewed(skewMs);
+      await clock.advance(2_000);
+      await refused;
+      expect(clock.sleepers).toBe(0);
+    });
+  }
+
+  test("watches a lease whose time cannot be read, until it is told to stop", async () => {
+    put({ holderIdentity: "other", renewTime: "soon" });
+    const abort = new AbortController();
+    const refused = expect(lock(abort.signal)).rejects.toMatchObject({ code: "aborted" });
+    await clock.advance(10_000);
+    abort.abort();
+    await refused;
+    expect(spec()?.holderIdentity).toBe("other");
+  });
+
+  test("takes a lease at once that was left minutes ago", async () => {
+    putRenewed(-300_000);
+    await (
+      await lock()
+    )();
+    expect(clock.monotonicMs()).toBe(0);
+  });
+
+  test("takes the lease at once of a process of this machine that has ended", async () => {
     const unlock = await lock();
-    expect(spec()?.holderIdentity).not.toBe("gone");
+    const ours = spec();
     await unlock();
+    const ended = spawnSync(process.execPath, ["--version"]).pid;
+    const identity = ours?.holderIdentity ?? "";
+    const gone = identity.replace(`process ${process.pid} `, `process ${ended} `);
+    expect(gone).not.toBe(identity);
+    put({ ...ours, holderIdentity: gone });
+    await (
+      await lock()
+    )();
   });
 
   test("leaves a lease alone that was taken from it", async () => {
