@@ -2,6 +2,7 @@
 // then kept in step with every write. Ids are given out here. It decides nothing.
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import { frontendKey } from "../plan/plan-service.ts";
+import { LEAVING_TIER } from "../plan/rank-clusters.ts";
 import type { HeldGroup } from "../desired/services.ts";
 import type {
   BackendValue,
@@ -132,8 +133,9 @@ export function ownedRows(frontends: Iterable<FrontendState>): {
 export function heldGroups(state: ServiceState): ReadonlyMap<string, readonly HeldGroup[]> {
   const held = new Map<string, readonly HeldGroup[]>();
   for (const [key, frontend] of state.frontends) {
-    const groups = frontend.groups.map(({ clusterId, slots }) => ({
+    const groups = frontend.groups.map(({ clusterId, slots, tier }) => ({
       clusterId,
+      ...(tier === LEAVING_TIER ? { leaving: true } : {}),
       backends: [...new Set(slots)]
         .flatMap((id) => state.backends.get(id)?.value ?? [])
         .map(({ address, port }) => ({ address, port }))

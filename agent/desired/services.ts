@@ -15,6 +15,8 @@ import { createSettlement, listConnected, type Settlement } from "./settlement.t
 export interface HeldGroup {
   readonly clusterId: ClusterId;
   readonly backends: readonly ServiceBackend[];
+  /** See `ClusterBackends.leaving`. */
+  readonly leaving?: boolean;
 }
 
 export interface ServicePlannerOptions {

@@ -160,13 +160,16 @@ function clusterBackends(options: {
 }): ClusterBackends {
   const { source, wanted, notes } = options;
   const { cluster, clusterId } = source;
-  const all = matchingBackends(source.backends, wanted);
+  const ready = matchingBackends(source.backends, wanted);
+  const leaving = ready.length === 0 && source.leaving !== undefined;
+  const all = leaving ? matchingBackends(source.leaving, wanted) : ready;
   if (all.length > MAX_GROUP_BACKENDS) {
     notes.add(
       `Only ${MAX_GROUP_BACKENDS} of ${all.length} backends of cluster "${cluster}" are used for port "${wanted.portName}"`,
     );
   }
-  return { cluster, clusterId, backends: all.slice(0, MAX_GROUP_BACKENDS) };
+  const backends = all.slice(0, MAX_GROUP_BACKENDS);
+  return { cluster, clusterId, backends, ...(leaving ? { leaving } : {}) };
 }
 
 function matchingBackends(

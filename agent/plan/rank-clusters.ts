@@ -1,7 +1,7 @@
 // In which order and with which shares the clusters that have backends for a frontend are used:
 // affinity, failover order, weights and the minimum of healthy backends as tiers and weights.
-// Pure. A tier depends on the settings and the cluster's name alone, so that clusters which come
-// and go never move the others.
+// Pure. A tier depends on the settings, the cluster's name and its own state alone, so that
+// clusters which come and go never move the others.
 //
 // Rank of a cluster (lower is better, the local cluster is L):
 //
@@ -19,6 +19,10 @@
 // Minimum: a cluster with fewer ready backends than `min-healthy` gets weight 0. A percentage is
 // of the most backends that any cluster has for the frontend, because the wire tells only of
 // ready ones. When no cluster reaches the minimum it is ignored: too few is better than none.
+//
+// Leaving: a cluster whose endpoints for the frontend all terminate but still serve (KEP-1669)
+// stands behind all that are ready, in the one tier of its kind, whatever its rank, and counts for
+// no minimum. Its weight is as above.
 //
 // Example: L = east with 1 backend, west with 4, north with 3; failover-order "west+north",
 // weights "west=90,north=10", min-healthy "50%". The minimum is 2. Ranks: east 0, west and north
@@ -40,6 +44,8 @@ export interface ClusterBackends {
   readonly clusterId: ClusterId;
   /** Sorted, without duplicates. */
   readonly backends: readonly ServiceBackend[];
+  /** All of them are going away and still serve: used only while nobody ready can be. */
+  readonly leaving?: boolean;
 }
 
 export interface BackendGroup extends ClusterBackends {
@@ -49,8 +55,10 @@ export interface BackendGroup extends ClusterBackends {
   readonly weight: number;
 }
 
-/** A group's tier is one byte in the datapath; ranks beyond it share the last one. */
-export const LAST_TIER = 255;
+/** A group's tier is one byte in the datapath. The last one belongs to endpoints that leave. */
+export const LEAVING_TIER = 255;
+/** Ranks beyond it share it. */
+export const LAST_TIER = 254;
 
 /** Groups sorted by tier, then cluster id. Candidates without backends make no group. */
 export function rankClusters(
@@ -59,11 +67,15 @@ export function rankClusters(
 ): BackendGroup[] {
   const { settings, localCluster } = service;
   const serving = candidates.filter(({ backends }) => backends.length > 0);
-  const minimum = minimumBackends(settings.minHealthy, serving);
-  const minimumHolds = serving.some(
+  const ready = serving.filter(({ leaving }) => leaving !== true);
+  const minimum = minimumBackends(settings.minHealthy, ready);
+  const minimumHolds = ready.some(
     (candidate) => candidate.backends.length >= minimum && weightOf(candidate, settings) > 0,
   );
   const groups = serving.map((candidate) => {
+    if (candidate.leaving === true) {
+      return { ...candidate, tier: LEAVING_TIER, weight: weightOf(candidate, settings) };
+    }
     const tooFew = minimumHolds && candidate.backends.length < minimum;
     return {
       ...candidate,

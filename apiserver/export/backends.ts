@@ -1,4 +1,6 @@
-// Who answers for a service: ready endpoints by address, each with its named ports. Pure.
+// Who answers for a service: endpoints by address, each with its named ports. Pure. Those that are
+// going away but still serve (KEP-1669) stand apart: whether anybody ready is left for a port is
+// seen only by who knows all clusters.
 // EndpointSlices decide where there are any; otherwise the pods that the selector chooses do.
 import type { AddressPorts, L4Address, NamedPorts } from "../../mesh/core/service.ts";
 import type {
@@ -9,14 +11,20 @@ import type {
   SliceObject,
 } from "../source/objects.ts";
 
+export interface Answering {
+  /** Ready endpoints. */
+  readonly backends: AddressPorts;
+  /** Those that are going away but still serve, of ports that have no ready one here. */
+  readonly leaving: AddressPorts;
+}
+
 /**
- * Ready endpoints; if a port has none, those that are going away but still serve it (KEP-1669).
  * Ports are decided one by one, because pods that name them differently stand in other slices.
  */
 export function backendsFromSlices(
   service: ServiceObject,
   slices: readonly SliceObject[],
-): AddressPorts {
+): Answering {
   const served = new Map<string, { ready: SlicePort[]; leaving: SlicePort[] }>();
   for (const slice of slices) {
     for (const port of portsOrNone(slice)) {
@@ -30,13 +38,15 @@ export function backendsFromSlices(
       }
     }
   }
-  const backends = new Map<string, Map<string, L4Address>>();
-  for (const { ready, leaving } of served.values()) {
-    for (const { endpoint, port } of ready.length > 0 ? ready : leaving) {
-      for (const address of endpoint.addresses) addPorts(backends, { address, ports: named(port) });
+  const [backends, leaving]: [Backends, Backends] = [new Map(), new Map()];
+  for (const found of served.values()) {
+    const [target, chosen] =
+      found.ready.length > 0 ? [backends, found.ready] : [leaving, found.leaving];
+    for (const { endpoint, port } of chosen) {
+      for (const address of endpoint.addresses) addPorts(target, { address, ports: named(port) });
     }
   }
-  return backends;
+  return { backends, leaving };
 }
 
 interface SlicePort {
@@ -59,12 +69,12 @@ export function backendsFromPods(
   service: ServiceObject,
   pods: readonly PodObject[],
   addressesOf: (pod: PodObject) => readonly string[],
-): AddressPorts {
+): Answering {
   const alive = pods.filter((pod) => !pod.finished);
   const ready = alive.filter((pod) => service.publishNotReady || (pod.ready && !pod.terminating));
   const leaving = alive.filter((pod) => pod.ready && pod.terminating);
   const families = familiesOf(service);
-  const backends = new Map<string, Map<string, L4Address>>();
+  const backends: Backends = new Map();
   for (const pod of ready.length > 0 ? ready : leaving) {
     const ports = portsOfPod(service, pod);
     if (ports.size === 0 && service.ports.length > 0) continue;
@@ -72,7 +82,9 @@ export function backendsFromPods(
       if (families.includes(familyOf(address))) addPorts(backends, { address, ports });
     }
   }
-  return backends;
+  return ready.length > 0
+    ? { backends, leaving: new Map() }
+    : { backends: new Map(), leaving: backends };
 }
 
 /** A port whose target name the pod does not have is not served by this pod. */
@@ -98,10 +110,9 @@ function familyOf(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
 
-function addPorts(
-  backends: Map<string, Map<string, L4Address>>,
-  added: { address: string; ports: NamedPorts },
-): void {
+type Backends = Map<string, Map<string, L4Address>>;
+
+function addPorts(backends: Backends, added: { address: string; ports: NamedPorts }): void {
   const ports = backends.get(added.address) ?? new Map<string, L4Address>();
   for (const [name, port] of added.ports) ports.set(name, port);
   backends.set(added.address, ports);

@@ -10,7 +10,6 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
-import type { AddressPorts } from "../../mesh/core/service.ts";
 import { tableSynced, type Table } from "../../mesh/core/table.ts";
 import { encodeEndpoint } from "../../mesh/kvstore/records/endpoint.ts";
 import { encodeIdentity, identityLabelsForPod } from "../../mesh/kvstore/records/identity.ts";
@@ -25,7 +24,7 @@ import {
   type SliceObject,
   type Source,
 } from "../source/objects.ts";
-import { backendsFromPods, backendsFromSlices } from "./backends.ts";
+import { backendsFromPods, backendsFromSlices, type Answering } from "./backends.ts";
 import type { DesiredTables } from "./desired.ts";
 import { endpointsFromPod, hasOwnAddresses } from "./endpoint-records.ts";
 import { LabelIndex, SelectorIndex } from "./label-index.ts";
@@ -268,8 +267,8 @@ class Planning {
       desired["local-services"].table.delete(localKey);
       return;
     }
-    const backends = this.#backendsOf(key, service);
-    const record = clusterServiceFromObject(service, { cluster, backends });
+    const answering = this.#answering(key, service);
+    const record = clusterServiceFromObject(service, { cluster, answering });
     const local = { service: record, settings: service.settings };
     desired["local-services"].table.put(localKey, encodeLocalService(local));
     const exported = isExported(service) && this.#isGlobal(service.namespace);
@@ -282,7 +281,7 @@ class Planning {
     return this.#options.source.Namespace.get(namespace)?.global ?? true;
   }
 
-  #backendsOf(key: string, service: ServiceObject): AddressPorts {
+  #answering(key: string, service: ServiceObject): Answering {
     const slices = [...this.#slicesByService.get(key)].sort();
     if (slices.length > 0) {
       return backendsFromSlices(service, existing(slices, this.#slices));

@@ -1,11 +1,12 @@
 // Service objects and their backends → service records. Pure.
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
-import type { AddressPorts, ClusterService, L4Address } from "../../mesh/core/service.ts";
+import type { ClusterService, L4Address } from "../../mesh/core/service.ts";
 import type { ServiceObject } from "../source/objects.ts";
+import type { Answering } from "./backends.ts";
 
 export function clusterServiceFromObject(
   service: ServiceObject,
-  place: { cluster: ClusterIdentity; backends: AddressPorts },
+  place: { cluster: ClusterIdentity; answering: Answering },
 ): ClusterService {
   const ports = new Map<string, L4Address>(
     service.ports.map(({ name, port, protocol }) => [name, { port, protocol }]),
@@ -16,7 +17,8 @@ export function clusterServiceFromObject(
     namespace: service.namespace,
     name: service.name,
     frontends: new Map(service.clusterIps.map((ip) => [ip, ports])),
-    backends: place.backends,
+    backends: place.answering.backends,
+    ...(place.answering.leaving.size === 0 ? {} : { leaving: place.answering.leaving }),
     labels: service.labels,
     selector: service.selector,
     includeExternal: service.settings.global,

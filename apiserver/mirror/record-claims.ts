@@ -17,7 +17,7 @@ export function claimsOfEndpoint(endpoint: EndpointAddress): string[] {
 }
 
 export function claimsOfService(service: ClusterService): string[] {
-  return [...service.backends.keys()];
+  return [...new Set([...service.backends.keys(), ...(service.leaving?.keys() ?? [])])];
 }
 
 export function claimsOfOwnNode(node: NodeObject): string[] {

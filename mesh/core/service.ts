@@ -24,6 +24,11 @@ export interface ClusterService {
   readonly name: string;
   readonly frontends: AddressPorts;
   readonly backends: AddressPorts;
+  /**
+   * Endpoints that are going away and still serve, of ports that have no ready one (KEP-1669). They
+   * are used only while no cluster has a ready one. Left out when there are none.
+   */
+  readonly leaving?: AddressPorts;
   readonly labels: ReadonlyMap<string, string>;
   readonly selector: ReadonlyMap<string, string>;
   /** The service also wants the backends of other clusters (the `global` annotation). */

@@ -106,6 +106,18 @@ async function backendsBecome(service: string, wanted: string[]): Promise<void> 
   );
 }
 
+/** Addresses of those that terminate but still serve, once they are as wanted. */
+async function leavingBecome(service: string, wanted: string[]): Promise<void> {
+  await eventually(
+    async () => {
+      const found = await record(`${SERVICES_KEY}shop/${service}`);
+      expect(Object.keys(found?.["leaving"] ?? {})).toEqual(wanted);
+      return found !== undefined;
+    },
+    { ...WAIT, what: `leaving endpoints of ${service}` },
+  );
+}
+
 const frontendsOf = async (service: string): Promise<string[]> =>
   Object.keys((await record(`${SERVICES_KEY}shop/${service}`))?.["frontends"] as object);
 
@@ -130,10 +142,12 @@ describe("services of a real API server", () => {
       await addSlice("leaving", { name: "leaving-1", endpoints: [ready, leaving] });
       await backendsBecome("leaving", ["10.1.0.11 8080"]);
       await patch(`${SLICES}/leaving-1`, { endpoints: [leaving] });
-      await backendsBecome("leaving", ["10.1.0.12 8080"]);
+      // Apart from those that are ready: who has some in another cluster uses them first.
+      await backendsBecome("leaving", []);
+      await leavingBecome("leaving", ["10.1.0.12"]);
       const dead = { ...leaving, conditions: { ready: false, serving: false, terminating: true } };
       await patch(`${SLICES}/leaving-1`, { endpoints: [dead] });
-      await backendsBecome("leaving", []);
+      await leavingBecome("leaving", []);
     },
     LIMIT_MS,
   );

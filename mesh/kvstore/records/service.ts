@@ -60,6 +60,8 @@ export function jsonFromService(service: ClusterService): Record<string, unknown
     includeExternal: service.includeExternal,
     shared: service.shared,
     clusterID: service.clusterId,
+    // Tombolo's own; others read past it.
+    ...(service.leaving === undefined ? {} : { leaving: jsonFromAddressPorts(service.leaving) }),
   };
 }
 
@@ -83,6 +85,9 @@ export function serviceFromFields(fields: RecordFields, cluster: ClusterIdentity
     name,
     frontends: addressPorts(fields, { field: "frontends", maxEntries: SERVICE_MAX_FRONTENDS }),
     backends: addressPorts(fields, { field: "backends", maxEntries: SERVICE_MAX_BACKENDS }),
+    ...(fields.has("leaving")
+      ? { leaving: addressPorts(fields, { field: "leaving", maxEntries: SERVICE_MAX_BACKENDS }) }
+      : {}),
     labels: fields.textMap("labels", labelRules),
     selector: fields.textMap("selector", labelRules),
     includeExternal: fields.flag("includeExternal"),

@@ -96,6 +96,13 @@ describe("ownedRows()", () => {
 });
 
 describe("heldGroups()", () => {
+  test("tells a group of leaving endpoints by its tier", () => {
+    const maps = whole();
+    const group = { clusterId: 2, tier: 255, weight: 3, backendCount: 1 };
+    maps.groups.putAll([[{ serviceId: 7, index: 0 }, group]]);
+    expect([...heldGroups(readServiceState(maps))]).toMatchObject([[KEY, [{ leaving: true }]]]);
+  });
+
   test("tells the backends of each cluster", () => {
     expect([...heldGroups(readServiceState(whole()))]).toEqual([
       [KEY, [{ clusterId: 2, backends: [{ address: "10.2.0.1", port: 80 }] }]],

@@ -78,6 +78,25 @@ describe("planService()", () => {
     });
   });
 
+  test("takes what is leaving where its cluster has nothing ready, behind what is ready elsewhere", () => {
+    const ports = (port: number) => new Map([["http", { protocol: "TCP" as const, port }]]);
+    const own = testService(EAST, {
+      frontends: { "10.96.0.1": ["http/80"], "fd00:96::1": ["http/80"] },
+      backends: { "10.1.0.1": ["http/8080"] },
+    });
+    const leaving = new Map([
+      ["10.1.0.2", ports(8080)],
+      ["fd00:1::2", ports(8080)],
+    ]);
+    const west = testService(WEST, { backends: { "fd00:2::1": ["http/9090"] } });
+    const local = localService({ ...own, leaving });
+    const { frontends } = planService({ local, peers: [west], held: new Map() });
+    expect(frontends.map(describeGroups)).toEqual([
+      ["east: 10.1.0.1:8080"],
+      ["west: fd00:2::1:9090", "east: fd00:1::2:8080"],
+    ]);
+  });
+
   test("keeps the families apart", () => {
     expect(
       plan({

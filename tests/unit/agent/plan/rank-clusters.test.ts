@@ -7,15 +7,16 @@ import {
   type ClusterBackends,
 } from "../../../../agent/plan/rank-clusters.ts";
 
-/** `east:3` is cluster east with three backends; ids follow the alphabet. */
+/** `east:3` is cluster east with three backends, `east:3!` with three that leave; ids follow the alphabet. */
 function candidates(text: string): ClusterBackends[] {
   return text.split(" ").map((part) => {
     const [cluster = "", count = "0"] = part.split(":");
-    const backends = Array.from({ length: Number(count) }, (_, i) => ({
+    const leaving = count.endsWith("!") ? { leaving: true } : {};
+    const backends = Array.from({ length: Number.parseInt(count) }, (_, i) => ({
       address: `10.0.0.${i + 1}`,
       port: 80,
     }));
-    return { cluster, clusterId: cluster.charCodeAt(0), backends };
+    return { cluster, clusterId: cluster.charCodeAt(0), backends, ...leaving };
   });
 }
 
@@ -47,6 +48,26 @@ describe("rankClusters()", () => {
     ["none: one tier, by backends", "east:1 west:2", {}, "east 0/1, west 0/2"],
     ["leaves clusters without backends out", "east:0 west:2", {}, "west 0/2"],
     ["local: ours first", "east:1 west:2", { affinity: "local" }, "east 0/1, west 1/2"],
+    ["leaving ones behind all that are ready", "east:3! west:2", {}, "west 0/2, east 255/3"],
+    [
+      "leaving ones last, whatever the affinity",
+      "east:3! west:2",
+      { affinity: "local" },
+      "west 1/2, east 255/3",
+    ],
+    ["leaving ones together when nobody is ready", "east:3! west:2!", {}, "east 255/3, west 255/2"],
+    [
+      "leaving ones count for no minimum",
+      "east:3! north:1 west:2!",
+      atLeast(2),
+      "north 0/1, east 255/3, west 255/2",
+    ],
+    [
+      "leaving ones of a cluster that was taken out stay out",
+      "east:3! west:2!",
+      weights({ east: 0 }),
+      "east 255/0, west 255/2",
+    ],
     ["remote: ours last", "east:1 west:2", { affinity: "remote" }, "west 0/2, east 1/1"],
     [
       "order: ours, then as listed, then the rest",

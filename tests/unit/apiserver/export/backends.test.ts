@@ -1,5 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
-import { backendsFromPods, backendsFromSlices } from "../../../../apiserver/export/backends.ts";
+import {
+  backendsFromPods,
+  backendsFromSlices,
+  type Answering,
+} from "../../../../apiserver/export/backends.ts";
 import type {
   PodObject,
   ServiceObject,
@@ -39,13 +43,14 @@ function pod(fields: Partial<PodObject>): PodObject {
   };
 }
 
-function plain(backends: AddressPorts): Record<string, string[]> {
-  return Object.fromEntries(
-    [...backends].map(([address, ports]) => [
-      address,
+/** Those that leave are marked. */
+function plain({ backends, leaving }: Answering): Record<string, string[]> {
+  const rows = (some: AddressPorts, mark: string): [string, string[]][] =>
+    [...some].map(([address, ports]) => [
+      `${mark}${address}`,
       [...ports].map(([name, { protocol, port }]) => `${name}=${port}/${protocol}`),
-    ]),
-  );
+    ]);
+  return Object.fromEntries([...rows(backends, ""), ...rows(leaving, "leaving ")]);
 }
 
 describe("backendsFromPods()", () => {
@@ -75,7 +80,12 @@ describe("backendsFromPods()", () => {
     ],
     ["leaves out finished pods", {}, [pod({ finished: true })], {}],
     ["leaves out terminating pods while others serve", {}, [pod({}), leaving], { "10.1.0.5": web }],
-    ["takes terminating pods when none else is left", {}, [leaving], { "10.1.0.6": web }],
+    [
+      "names terminating pods apart when none else is left",
+      {},
+      [leaving],
+      { "leaving 10.1.0.6": web },
+    ],
     ["leaves out pods without the named port", {}, [pod({ ports: [] })], {}],
     [
       "does not take a port of another protocol for the named one",
@@ -145,14 +155,14 @@ describe("backendsFromSlices()", () => {
     });
   });
 
-  test("takes serving terminating endpoints only when nothing is ready", () => {
+  test("names serving terminating endpoints apart, only when nothing is ready", () => {
     const leaving = endpoint("10.1.0.6", gone);
     const dead = endpoint("10.1.0.7", { ...gone, serving: false });
     expect(
       Object.keys(plain(backendsFromSlices(SERVICE, [slice(endpoint("10.1.0.5"), leaving)]))),
     ).toEqual(["10.1.0.5"]);
     expect(Object.keys(plain(backendsFromSlices(SERVICE, [slice(leaving, dead)])))).toEqual([
-      "10.1.0.6",
+      "leaving 10.1.0.6",
     ]);
   });
 
@@ -163,7 +173,7 @@ describe("backendsFromSlices()", () => {
     const http = slice(endpoint("10.1.0.5"), endpoint("10.1.0.6", gone));
     expect(plain(backendsFromSlices(SERVICE, [http, metrics]))).toEqual({
       "10.1.0.5": ["http=8080/TCP"],
-      "10.1.0.6": ["metrics=9090/TCP"],
+      "leaving 10.1.0.6": ["metrics=9090/TCP"],
     });
   });
 

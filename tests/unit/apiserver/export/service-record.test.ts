@@ -8,6 +8,9 @@ import { DEFAULT_SERVICE_SETTINGS } from "../../../../mesh/core/service.ts";
 import { encodeService, parseService } from "../../../../mesh/kvstore/records/service.ts";
 
 const CLUSTER = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+const BACKENDS = new Map([
+  ["10.1.0.5", new Map([["http", { protocol: "TCP" as const, port: 8080 }]])],
+]);
 const SERVICE: ServiceObject = {
   kind: "Service",
   namespace: "shop",
@@ -24,17 +27,22 @@ const SERVICE: ServiceObject = {
 describe("clusterServiceFromObject()", () => {
   for (const clusterIps of [SERVICE.clusterIps, []]) {
     test(`makes a record with ${clusterIps.length} frontends that every reader accepts`, () => {
-      const backends = new Map([
-        ["10.1.0.5", new Map([["http", { protocol: "TCP" as const, port: 8080 }]])],
-      ]);
       const record = clusterServiceFromObject(
         { ...SERVICE, clusterIps },
-        { cluster: CLUSTER, backends },
+        { cluster: CLUSTER, answering: { backends: BACKENDS, leaving: new Map() } },
       );
       expect([...record.frontends.keys()]).toEqual(clusterIps);
       expect(parseService("shop/cart", encodeService(record), CLUSTER)).toEqual(record);
+      expect("leaving" in record).toBe(false);
     });
   }
+
+  test("names apart those that are leaving", () => {
+    const answering = { backends: new Map(), leaving: BACKENDS };
+    const record = clusterServiceFromObject(SERVICE, { cluster: CLUSTER, answering });
+    expect(record).toMatchObject(answering);
+    expect(parseService("shop/cart", encodeService(record), CLUSTER)).toEqual(record);
+  });
 });
 
 describe("isExported()", () => {

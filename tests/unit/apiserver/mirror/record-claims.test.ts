@@ -47,6 +47,8 @@ describe("claimsOfService()", () => {
       backends: new Map([["10.2.0.5", new Map()]]),
     };
     expect(claimsOfService(service)).toEqual(["10.2.0.5"]);
+    const leaving = new Map([["10.2.0.6", new Map()]]);
+    expect(claimsOfService({ ...service, leaving })).toEqual(["10.2.0.5", "10.2.0.6"]);
   });
 });
 

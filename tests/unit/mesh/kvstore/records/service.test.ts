@@ -62,6 +62,14 @@ describe("parseService()", () => {
     });
   });
 
+  test("reads those that leave, and writes them only where there are any", () => {
+    const leaving = new Map([["10.1.2.4", new Map([["http", { protocol: "TCP", port: 80 }]])]]);
+    const value = parseService("shop/cart", json({ leaving: { "10.1.2.4": http } }), EAST);
+    expect(value).toMatchObject({ leaving });
+    expect(parseService("shop/cart", encodeService(value), EAST)).toEqual(value);
+    expect(() => parse({ leaving: { nonsense: http } })).toThrow("leaving");
+  });
+
   test("reads addresses under their canonical text", () => {
     expect(parse({ backends: { "FD00:1:0::3": http } })).toMatchObject({
       backends: new Map([["fd00:1::3", new Map([["http", { protocol: "TCP", port: 80 }]])]]),
