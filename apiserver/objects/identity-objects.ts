@@ -1,6 +1,6 @@
 // The allocator's state in ConfigMaps `tombolo-identities-N`, because a pod that moves has nothing
-// else: read once at start, and kept equal to the allocator from then on. What a shard looks like is
-// identity/shards.ts's. Only we write these objects; what others do to them is set right.
+// else: read once at start, and kept equal to the allocator from then on. What a shard looks like
+// is identity/shards.ts's. Only we write these objects; what others do to them is set right.
 import { createHash } from "node:crypto";
 import type { ConfigMap } from "../../mesh/connect/kubernetes-objects.ts";
 import { createBackoff } from "../../mesh/core/backoff.ts";
