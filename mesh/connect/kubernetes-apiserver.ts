@@ -1,6 +1,6 @@
 // Asking the apiserver of a Kubernetes cluster how it is: `mesh status` runs inside its container,
 // where its socket is, so that no port of it needs to be reachable.
-import { MeshError } from "../core/errors.ts";
+import { isMeshError, MeshError } from "../core/errors.ts";
 import type { PodExec } from "../kubernetes/exec.ts";
 import { APISERVER_CONTAINER, APISERVER_NAME, NAME_LABEL } from "../kubernetes/object-names.ts";
 import { findPod, type FoundPod } from "../kubernetes/ready-pod.ts";
@@ -46,6 +46,20 @@ export function findApiserverPod(
 ): Promise<FoundPod> {
   const labelSelector = `${NAME_LABEL}=${APISERVER_NAME}`;
   return findPod(transport, { namespace, labelSelector, what: "the apiserver" }, signal);
+}
+
+/** Where the apiserver is now; undefined if it is nowhere, or if we may not know. */
+export async function findApiserverNode(
+  cluster: Pick<InPod, "transport" | "namespace">,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return (await findApiserverPod(cluster, signal)).node;
+  } catch (error) {
+    const codes = ["not_found", "unavailable", "permission_denied"] as const;
+    if (codes.some((code) => isMeshError(error, code))) return undefined;
+    throw error;
+  }
 }
 
 /** One context is known inside the pod: the cluster's own. A status of 1 means not all is well. */

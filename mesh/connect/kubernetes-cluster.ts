@@ -14,7 +14,9 @@ import {
   type ConfigMap,
   type Secret,
 } from "./kubernetes-objects.ts";
+import { findApiserverNode } from "./kubernetes-apiserver.ts";
 import {
+  hasMoreAddresses,
   profileFromSettings,
   settingsFromConfigMap,
   type NodeObject,
@@ -53,7 +55,10 @@ export function createClusterObjects({
       const nodes = complete
         ? []
         : await listObjects<NodeObject>(transport, "/api/v1/nodes", signal);
-      return { profile: profileFromSettings(settings, nodes), settings, nodes };
+      const apiserverNode = hasMoreAddresses(nodes)
+        ? await findApiserverNode({ transport, namespace }, signal)
+        : undefined;
+      return { profile: profileFromSettings(settings, nodes, apiserverNode), settings, nodes };
     },
     readAuthority: async (signal) =>
       authorityFromSecret(

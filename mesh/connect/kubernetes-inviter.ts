@@ -1,8 +1,7 @@
 // What an invitation says of a Kubernetes cluster: its authority, and where its join API answers.
-import { isMeshError } from "../core/errors.ts";
 import type { KubernetesTransport } from "../kubernetes/transport.ts";
 import type { Inviter } from "./invite.ts";
-import { findApiserverPod } from "./kubernetes-apiserver.ts";
+import { findApiserverNode } from "./kubernetes-apiserver.ts";
 import { createClusterObjects } from "./kubernetes-cluster.ts";
 import { joinEndpointsOfNodes, type NodeObject } from "./kubernetes-profile.ts";
 
@@ -19,7 +18,7 @@ export async function readKubernetesInviter(
   const { authority } = await objects.readAuthority(signal);
   const joinEndpoints =
     settings.joinEndpoint === undefined
-      ? joinEndpointsFrom(nodes, await apiserverNode(cluster, signal))
+      ? joinEndpointsFrom(nodes, await findApiserverNode(cluster, signal))
       : [settings.joinEndpoint];
   return { cluster: profile, joinEndpoints, authority: authority.certificate };
 }
@@ -27,17 +26,4 @@ export async function readKubernetesInviter(
 function joinEndpointsFrom(nodes: readonly NodeObject[], first: string | undefined): string[] {
   const preferred = nodes.filter(({ metadata }) => metadata.name === first);
   return [...new Set([...joinEndpointsOfNodes(preferred), ...joinEndpointsOfNodes(nodes)])];
-}
-
-/** An apiserver that is not there now may be there when the invitation is used. */
-async function apiserverNode(
-  cluster: { readonly transport: KubernetesTransport; readonly namespace: string },
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  try {
-    return (await findApiserverPod(cluster, signal)).node;
-  } catch (error) {
-    if (isMeshError(error, "not_found") || isMeshError(error, "unavailable")) return undefined;
-    throw error;
-  }
 }

@@ -18,16 +18,23 @@ import { describeObject, type ConfigMap } from "./kubernetes-objects.ts";
 
 /** As much of a Node as finding endpoints takes. */
 export interface NodeObject extends ApiObject {
+  readonly metadata: ApiObject["metadata"] & { readonly labels?: Readonly<Record<string, string>> };
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
   };
 }
 
 /**
- * A reader tries endpoints one after another, and all stand in every peer's Secret; a cluster with
- * more nodes is better reached through an address of its own.
+ * All stand in every peer's Secret, and a reader tries all of them at once; a cluster with more
+ * nodes is better reached through an address of its own.
  */
 export const MAX_NODE_ENDPOINTS = 16;
+
+/** Nodes that stay, and are few. The second is what Kubernetes before 1.20 says. */
+const CONTROL_PLANE_LABELS = [
+  "node-role.kubernetes.io/control-plane",
+  "node-role.kubernetes.io/master",
+];
 
 /** Throws `not_found` or `invalid_argument` naming the object and the key. */
 export function settingsFromConfigMap(configMap: ConfigMap | undefined): ClusterSettings {
@@ -57,13 +64,17 @@ export function configMapFromSettings(settings: ClusterSettings, namespace: stri
   };
 }
 
-/** The profile with endpoints: those of the settings, or else those of the nodes. */
+/**
+ * The profile with endpoints: those of the settings, or else those of the nodes. Of more nodes than
+ * are named, that of `apiserverNode` is one.
+ */
 export function profileFromSettings(
   settings: ClusterSettings,
   nodes: readonly NodeObject[],
+  apiserverNode?: string,
 ): ClusterProfile {
-  const etcdEndpoints = settings.etcdEndpoints ?? etcdEndpointsOfNodes(nodes);
-  const joinEndpoint = settings.joinEndpoint ?? joinEndpointsOfNodes(nodes)[0];
+  const etcdEndpoints = settings.etcdEndpoints ?? etcdEndpointsOfNodes(nodes, apiserverNode);
+  const joinEndpoint = settings.joinEndpoint ?? joinEndpointsOfNodes(nodes, apiserverNode)[0];
   if (etcdEndpoints.length === 0 || joinEndpoint === undefined) {
     throw new MeshError(
       "not_found",
@@ -75,23 +86,55 @@ export function profileFromSettings(
 }
 
 /** `https://ADDRESS:32379` of every node, by node name. */
-export function etcdEndpointsOfNodes(nodes: readonly NodeObject[]): string[] {
-  return nodeAddresses(nodes).map((address) => `https://${bracketed(address)}:${ETCD_PORT}`);
+export function etcdEndpointsOfNodes(
+  nodes: readonly NodeObject[],
+  apiserverNode?: string,
+): string[] {
+  return chosenAddresses(nodes, apiserverNode).map(
+    (address) => `https://${bracketed(address)}:${ETCD_PORT}`,
+  );
 }
 
 /** `ADDRESS:32381` of every node, by node name. */
-export function joinEndpointsOfNodes(nodes: readonly NodeObject[]): string[] {
-  return nodeAddresses(nodes).map((address) => `${bracketed(address)}:${JOIN_PORT}`);
+export function joinEndpointsOfNodes(
+  nodes: readonly NodeObject[],
+  apiserverNode?: string,
+): string[] {
+  return chosenAddresses(nodes, apiserverNode).map(
+    (address) => `${bracketed(address)}:${JOIN_PORT}`,
+  );
 }
 
-function nodeAddresses(nodes: readonly NodeObject[]): string[] {
-  const addresses = [...nodes]
-    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .flatMap(({ status }) => status?.addresses ?? [])
-    // Some clouds put names there.
+/** Whether there are more addresses than are named, so that it matters where the apiserver is. */
+export function hasMoreAddresses(nodes: readonly NodeObject[]): boolean {
+  return new Set(nodes.flatMap(internalAddresses)).size > MAX_NODE_ENDPOINTS;
+}
+
+/**
+ * Which are named goes by rank; in what order, by the nodes' names alone, so that an apiserver that
+ * moves among them changes nothing that peers have written down.
+ */
+function chosenAddresses(
+  nodes: readonly NodeObject[],
+  apiserverNode: string | undefined,
+): readonly string[] {
+  const byName = [...nodes].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const rank = ({ metadata: { name, labels = {} } }: NodeObject): number => {
+    if (name === apiserverNode) return 0;
+    return CONTROL_PLANE_LABELS.some((label) => Object.hasOwn(labels, label)) ? 1 : 2;
+  };
+  const byRank = byName.toSorted((a, b) => rank(a) - rank(b)).map(internalAddresses);
+  // A second family must not push other nodes out.
+  const wanted = [...byRank.flatMap((own) => own.slice(0, 1)), ...byRank.flat()];
+  const chosen = new Set([...new Set(wanted)].slice(0, MAX_NODE_ENDPOINTS));
+  return [...new Set(byName.flatMap(internalAddresses))].filter((address) => chosen.has(address));
+}
+
+/** Addresses only: some clouds put names there. */
+function internalAddresses({ status }: NodeObject): string[] {
+  return (status?.addresses ?? [])
     .filter(({ type, address }) => type === "InternalIP" && addressFromText(address) !== undefined)
     .map(({ address }) => address);
-  return [...new Set(addresses)].slice(0, MAX_NODE_ENDPOINTS);
 }
 
 function bracketed(address: string): string {

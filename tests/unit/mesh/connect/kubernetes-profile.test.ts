@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import {
   configMapFromSettings,
   etcdEndpointsOfNodes,
+  hasMoreAddresses,
   joinEndpointsOfNodes,
   MAX_NODE_ENDPOINTS,
   profileFromSettings,
@@ -84,5 +85,30 @@ describe("profileFromSettings()", () => {
     const endpoints = etcdEndpointsOfNodes(nodes);
     expect(endpoints).toHaveLength(MAX_NODE_ENDPOINTS);
     expect(etcdEndpointsOfNodes(nodes.toReversed())).toEqual(endpoints);
+  });
+
+  test("names the apiserver's node, then those of the control plane, in the order of names", () => {
+    const nodes = Array.from({ length: 40 }, (_, i) => node(`n${i + 10}`, `10.0.0.${i}`));
+    const label = { "node-role.kubernetes.io/control-plane": "" };
+    const marked = nodes.map((item, i) =>
+      i === 30 ? { ...item, metadata: { ...item.metadata, labels: label } } : item,
+    );
+    expect(hasMoreAddresses(nodes)).toBe(true);
+    const found = etcdEndpointsOfNodes(marked, "n49");
+    expect(found).toHaveLength(MAX_NODE_ENDPOINTS);
+    expect(found.slice(-3)).toEqual([13, 30, 39].map((i) => `https://10.0.0.${i}:32379`));
+    // Where all are named, nothing depends on where the apiserver is.
+    const few = marked.slice(0, 3);
+    expect(hasMoreAddresses(few)).toBe(false);
+    expect(etcdEndpointsOfNodes(few, "n12")).toEqual(etcdEndpointsOfNodes(few));
+  });
+
+  test("names every node once before it names one twice", () => {
+    const nodes = Array.from({ length: 12 }, (_, i) =>
+      node(`n${i + 10}`, `10.0.0.${i}`, `fd00::${i + 1}`),
+    );
+    const found = etcdEndpointsOfNodes(nodes);
+    expect(found).toHaveLength(MAX_NODE_ENDPOINTS);
+    expect(found.filter((endpoint) => endpoint.includes("10.0.0."))).toHaveLength(12);
   });
 });
