@@ -1,6 +1,13 @@
 // What the two service accounts may do: every verb that the programs use, and none more. Each rule
-// is explained in docs/kubernetes.md; a test takes each away and sees something fail.
-import { AGENT_SECRET, CONNECT_LEASE, READERS_CONFIG_MAP } from "../kubernetes/object-names.ts";
+// is explained in docs/kubernetes.md; tests/kubernetes/access-rules.test.ts takes each away and sees
+// something fail.
+import {
+  AGENT_SECRET,
+  CONNECT_LEASE,
+  IDENTITIES_PREFIX,
+  MAX_IDENTITIES_SHARDS,
+  READERS_CONFIG_MAP,
+} from "../kubernetes/object-names.ts";
 
 export interface AccessRule {
   readonly apiGroups: readonly string[];
@@ -18,7 +25,19 @@ export const APISERVER_CLUSTER_RULES: readonly AccessRule[] = [
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
 ];
 
-/** In Tombolo's namespace: authority, certificates, peers, readers, invitations, one join at a time. */
+/**
+ * Each by its name, though they are many: whoever may write any ConfigMap of the namespace writes
+ * the agents' configuration too, and with it to the nodes.
+ */
+const IDENTITIES = Array.from(
+  { length: MAX_IDENTITIES_SHARDS },
+  (_, index) => `${IDENTITIES_PREFIX}${index}`,
+);
+
+/**
+ * In Tombolo's namespace: authority, certificates, peers, readers, invitations, identities, one
+ * join at a time. Peers' names are not known beforehand, so Secrets have none here.
+ */
 export const APISERVER_RULES: readonly AccessRule[] = [
   {
     apiGroups: [""],
@@ -31,6 +50,12 @@ export const APISERVER_RULES: readonly AccessRule[] = [
     resources: ["configmaps"],
     resourceNames: [READERS_CONFIG_MAP],
     verbs: ["update", "delete"],
+  },
+  {
+    apiGroups: [""],
+    resources: ["configmaps"],
+    resourceNames: IDENTITIES,
+    verbs: ["update"],
   },
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
   {

@@ -14,6 +14,8 @@ export const READERS_KEY = "remote-users.yaml";
 
 /** ConfigMaps: which number stands for which labels, called this with the shard's number behind it. */
 export const IDENTITIES_PREFIX = "tombolo-identities-";
+/** From shard 0 on; a mesh of 511 clusters has half as many a cluster. */
+export const MAX_IDENTITIES_SHARDS = 64;
 /** The label by which they are found; its value is the cluster's name. */
 export const IDENTITIES_LABEL = "tombolo.io/identities";
 
