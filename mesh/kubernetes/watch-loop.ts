@@ -145,8 +145,9 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
   async function watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
     const { minWatchSeconds, maxWatchSeconds, graceMs, answerMs } = limits;
     const seconds = minWatchSeconds + Math.floor(random() * (maxWatchSeconds - minWatchSeconds));
-    const startedMs = clock.monotonicMs();
+    let takenMs = Infinity;
     let heard = false;
+    const worked = (): boolean => heard || clock.monotonicMs() - takenMs >= SHORT_WATCH_MS;
     const ofWatch = new AbortController();
     const follow = async (inner: AbortSignal): Promise<void> => {
       const onAbort = (): void => ofWatch.abort(inner.reason);
@@ -157,6 +158,7 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
       );
       // A quiet kind may have nothing to say for hours.
       answered();
+      takenMs = clock.monotonicMs();
       for await (const event of events) {
         // Late words of a watch that was given up must not be believed.
         if (inner.aborted || state.phase !== "watch") return;
@@ -174,9 +176,9 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
     } finally {
       ofWatch.abort("the watch has ended");
       take({ kind: "ended" });
+      if (worked()) backoff.reset();
     }
-    if (heard || clock.monotonicMs() - startedMs >= SHORT_WATCH_MS) backoff.reset();
-    else await clock.sleep(backoff.nextMs(), signal);
+    if (!worked()) await clock.sleep(backoff.nextMs(), signal);
   }
 
   async function failed(error: unknown, signal: AbortSignal): Promise<void> {

@@ -255,6 +255,23 @@ describe("createWatchLoop()", () => {
     expect(transport.requests).toHaveLength(7);
   });
 
+  test("pauses no longer from cut to cut when the quiet watches in between have worked", async () => {
+    transport.answer(200, list("10"));
+    for (let cut = 1; cut <= 4; cut++) {
+      const watch = transport.answerWatch();
+      await clock.settle();
+      await clock.advance(1_000);
+      watch.cut();
+      await clock.settle();
+      const asked = transport.requests.length;
+      transport.answer(200, list("10"));
+      await clock.advance(149);
+      expect(transport.requests).toHaveLength(asked);
+      await clock.advance(1);
+      expect(transport.requests.length).toBeGreaterThan(asked);
+    }
+  });
+
   test("does not turn a server that ends every watch at once into a busy loop", async () => {
     transport.answer(200, list("10"));
     for (let i = 0; i < 50; i++) {
