@@ -20,55 +20,62 @@ const [clusterDirectory = "", endpoint = "", directory = ""] = process.argv.slic
 const arrivals: Arrivals = new Map();
 const changeOfBackend = new Map<number, number>();
 const node = await createBenchDatapath(directory);
-const pki = pkiPaths(clusterPaths(clusterDirectory).pki);
-const store = createEtcdStore({
-  endpoints: [endpoint],
-  tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
-  serverName: meshServerName(OWN_CLUSTER.name),
-  clock: systemClock,
-  random: systemRandom,
-  log: benchLogger,
-});
-const { maps } = node.datapath;
-const end = new AbortController();
-const agent = createAgent({
-  config: {
-    cluster: OWN_CLUSTER,
-    nodeName: OWN_NODE.name,
-    overlay: { device: "unused", port: 8472, underlayMtu: 1_500 },
-  },
-  store,
-  maps: {
-    ...maps,
-    backends: afterPuts(maps.backends, (rows) => {
-      for (const [{ backendId }, { address }] of rows) {
-        changeOfBackend.set(backendId, changeOfAddress(address));
-      }
+try {
+  await runAgent();
+} finally {
+  await node.remove();
+}
+
+async function runAgent(): Promise<void> {
+  const pki = pkiPaths(clusterPaths(clusterDirectory).pki);
+  const store = createEtcdStore({
+    endpoints: [endpoint],
+    tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
+    serverName: meshServerName(OWN_CLUSTER.name),
+    clock: systemClock,
+    random: systemRandom,
+    log: benchLogger,
+  });
+  const { maps } = node.datapath;
+  const end = new AbortController();
+  const agent = createAgent({
+    config: {
+      cluster: OWN_CLUSTER,
+      nodeName: OWN_NODE.name,
+      overlay: { device: "unused", port: 8472, underlayMtu: 1_500 },
+    },
+    store,
+    maps: {
+      ...maps,
+      backends: afterPuts(maps.backends, (rows) => {
+        for (const [{ backendId }, { address }] of rows) {
+          changeOfBackend.set(backendId, changeOfAddress(address));
+        }
+      }),
+      backendSlots: afterPuts(maps.backendSlots, (rows) => {
+        const now = process.hrtime.bigint();
+        for (const [, { backendId }] of rows) {
+          const change = changeOfBackend.get(backendId);
+          if (change !== undefined && !arrivals.has(change)) arrivals.set(change, now);
+        }
+      }),
+    },
+    // The benchmark's machine has no nodes to route to.
+    createRouteOperations: () => ({
+      update: () => Promise.resolve(new Map()),
+      delete: () => Promise.resolve(new Map()),
+      prune: () => Promise.resolve(),
     }),
-    backendSlots: afterPuts(maps.backendSlots, (rows) => {
-      const now = process.hrtime.bigint();
-      for (const [, { backendId }] of rows) {
-        const change = changeOfBackend.get(backendId);
-        if (change !== undefined && !arrivals.has(change)) arrivals.set(change, now);
-      }
-    }),
-  },
-  // The benchmark's machine has no nodes to route to.
-  createRouteOperations: () => ({
-    update: () => Promise.resolve(new Map()),
-    delete: () => Promise.resolve(new Map()),
-    prune: () => Promise.resolve(),
-  }),
-  clock: systemClock,
-  random: systemRandom,
-  log: benchLogger,
-});
-const running = agent.run(end.signal);
-await serveParent(arrivals);
-end.abort();
-await running;
-store.close();
-await node.remove();
+    clock: systemClock,
+    random: systemRandom,
+    log: benchLogger,
+  });
+  const running = agent.run(end.signal);
+  await serveParent(arrivals);
+  end.abort();
+  await running;
+  store.close();
+}
 
 /** The same map; `note` is called when rows have been written. */
 function afterPuts<K, V>(

@@ -7,7 +7,7 @@ import { ADMIN_TOKEN } from "../fakes/kubernetes.ts";
 
 export interface SliceLoad {
   /** Makes the namespace, services and slices. */
-  fill(): Promise<void>;
+  fill(signal: AbortSignal): Promise<void>;
   /** Changes slices round robin; resolves when every change is answered. */
   change(
     work: { readonly rate: number; readonly count: number },
@@ -27,12 +27,19 @@ export const NAMESPACE = "bench";
 export const SLICES = `/apis/discovery.k8s.io/v1beta1/namespaces/${NAMESPACE}/endpointslices`;
 const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
 const FILLERS = 16;
+const CONNECTIONS = 64;
 
 export const serviceName = (index: number): string => `service-${index}`;
 
 /** 10.128.0.0/9 has room for eight million changes. */
 export function addressOfChange(number: number): string {
   return `10.${128 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
+}
+
+/** The change whose address stands in a text, or undefined. */
+export function changeOfText(text: string): number | undefined {
+  const found = /\b10\.(1(?:2[89]|[3-9]\d)|2\d\d)\.(\d+)\.(\d+)\b/.exec(text);
+  return found === null ? undefined : changeOfAddress(Uint8Array.from(found.slice(1).map(Number)));
 }
 
 /** The reverse, from the last bytes of an address. */
@@ -42,9 +49,20 @@ export function changeOfAddress(bytes: Uint8Array): number {
 }
 
 export function createSliceLoad(kubernetes: TestKubernetes, services: number): SliceLoad {
-  // As many connections as it takes: waiting for a free one would be waiting for the server.
-  const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  // Changes that wait for a free one are late, and their delays say so; more connections would only
+  // keep a server that is behind busy with handshakes.
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   let next = services;
+  /** By slice. Two changes of one under way at once might come out in either order. */
+  const lastOf = new Map<number, Promise<bigint>>();
+
+  function patchInTurn(number: number): Promise<bigint> {
+    const slice = number % services;
+    const before = lastOf.get(slice) ?? Promise.resolve(0n);
+    const answered = before.then(() => patch(number));
+    lastOf.set(slice, answered);
+    return answered;
+  }
 
   async function patch(number: number): Promise<bigint> {
     const path = `${SLICES}/${serviceName(number % services)}`;
@@ -53,12 +71,13 @@ export function createSliceLoad(kubernetes: TestKubernetes, services: number): S
   }
 
   return {
-    async fill() {
+    async fill(signal) {
       const body = { metadata: { name: NAMESPACE } };
       await kubernetes.call({ method: "POST", path: "/api/v1/namespaces", body });
       const left = Array.from({ length: services }, (_, index) => index).values();
       const work = async (): Promise<void> => {
         for (const index of left) {
+          signal.throwIfAborted();
           const [service, slice] = objects(index);
           await kubernetes.call({ method: "POST", path: SERVICES, body: service });
           await kubernetes.call({ method: "POST", path: SLICES, body: slice });
@@ -76,7 +95,7 @@ export function createSliceLoad(kubernetes: TestKubernetes, services: number): S
         while (sent.length < due) {
           const dueNs = startNs + BigInt(Math.round((sent.length * 1e9) / rate));
           const number = next++;
-          sent.push(patch(number).then((answeredNs) => ({ number, dueNs, answeredNs })));
+          sent.push(patchInTurn(number).then((answeredNs) => ({ number, dueNs, answeredNs })));
         }
         await new Promise((resolve) => setTimeout(resolve, 1));
       }

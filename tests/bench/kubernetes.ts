@@ -6,14 +6,11 @@
 //                                └──► watcher                                              │
 //                                                                  BPF maps ◄── agent of B ┘
 //
+// At 10 changes a second bare watches of both etcds tell where the time goes.
+//
 // A change is the one endpoint of an EndpointSlice of a global service. Delays count from when it
 // was due to be sent, so that they hold the API server's own time as well, in both contestants.
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { writeReaders } from "../../mesh/connect/connection-files.ts";
-import { createTestApiserver, installPeer, type TestApiserver } from "../fakes/apiserver.ts";
 import { eventually } from "../fakes/eventually.ts";
-import { ADMIN_TOKEN, startTestKubernetes, type TestKubernetes } from "../fakes/kubernetes.ts";
 import {
   formatNumber,
   judge,
@@ -23,15 +20,9 @@ import {
   type BenchmarkContext,
   type Measurement,
 } from "./benchmark.ts";
-import { OWN_CLUSTER, OWN_NODE, REMOTE_CLUSTER } from "./endpoints.ts";
-import {
-  createSliceLoad,
-  NAMESPACE,
-  serviceName,
-  SLICES,
-  type SliceLoad,
-} from "./kubernetes-load.ts";
-import { startStopwatch, type Arrivals, type Stopwatch } from "./stopwatch.ts";
+import { startChain, type Chain } from "./kubernetes-chain.ts";
+import type { Sent } from "./kubernetes-load.ts";
+import type { Arrivals, Stopwatch } from "./stopwatch.ts";
 
 const RATES = [10, 500] as const;
 /** Of each round. */
@@ -42,6 +33,10 @@ const SERVICES = 1_000;
 const QUICK_SERVICES = 300;
 /** Not counted at the start of a round: connections and code warm up. */
 const WARM_UP_SECONDS = 1;
+/** The stages between are watched at this rate only: at the other every watcher takes its share. */
+const STAGES_RATE = 10;
+/** An API server that answers fewer than this part of the changes has not kept up. */
+const KEPT_UP = 0.95;
 const ARRIVAL_LIMIT_MS = 60_000;
 const ASSETS = "KUBEBUILDER_ASSETS";
 
@@ -54,20 +49,22 @@ export const kubernetes: Benchmark = {
       context.say(`  ${note}`);
       return { measurements: [], verdicts: [], notes: [note] };
     }
-    const chain = await startChain(context);
+    const chain = await startChain(context, context.quick ? QUICK_SERVICES : SERVICES);
     try {
       const figures = new Map<string, number[]>();
+      const notes: string[] = [];
       for (let round = 0; round < context.rounds; round++) {
         for (const rate of RATES) {
           const found = await measure(chain, { rate, context });
-          for (const [name, value] of found) {
+          for (const [name, value] of found.delays) {
             figures.set(name, [...(figures.get(name) ?? []), value]);
           }
-          const said = found.map(([name, value]) => `${name} ${formatNumber(value)} ms`);
+          notes.push(...tooSlow(found.reached, rate));
+          const said = found.delays.map(([name, value]) => `${name} ${formatNumber(value)} ms`);
           context.say(`  ${round + 1}/${context.rounds} ${said.join("; ")}`);
         }
       }
-      return resultOf(figures, context);
+      return resultOf(figures, { context, notes });
     } finally {
       await chain.stop();
     }
@@ -77,48 +74,94 @@ export const kubernetes: Benchmark = {
 const IN_MAP = "API write to BPF map of another cluster";
 const IN_WATCH = "API write to bare watch";
 const ANSWERED = "API write to answer";
+const EXPORTED = "API write to own etcd";
+const MIRRORED = "API write to etcd of another cluster";
 const nameOf = (what: string, rate: number, quantileName: string): string =>
   `${what}, ${rate}/s, ${quantileName}`;
 
-interface Chain {
-  readonly services: number;
-  readonly load: SliceLoad;
-  readonly watcher: Stopwatch;
-  readonly agent: Stopwatch;
-  stop(): Promise<void>;
+interface Found {
+  readonly delays: readonly (readonly [name: string, ms: number])[];
+  /** Changes a second that the API server has answered. */
+  readonly reached: number;
 }
 
 async function measure(
   chain: Chain,
   { rate, context }: { rate: number; context: BenchmarkContext },
-): Promise<[name: string, ms: number][]> {
-  const seconds = WARM_UP_SECONDS + (context.quick ? QUICK_SECONDS : SECONDS);
-  const sent = await chain.load.change({ rate, count: rate * seconds }, context.signal);
-  const last = Math.max(...sent.map(({ number }) => number));
-  const arrived = (found: Arrivals, number: number): bigint | undefined =>
-    arrivalOf(found, { number, last, step: chain.services });
-  const [inMap, inWatch] = await eventually(
-    async () => {
-      const both = await Promise.all([chain.agent.arrivals(), chain.watcher.arrivals()]);
-      const all = sent.every(({ number }) =>
-        both.every((found) => arrived(found, number) !== undefined),
-      );
-      return all && both;
-    },
-    { limitMs: ARRIVAL_LIMIT_MS, pollMs: 500, what: "every change has arrived" },
-  );
-  const counted = sent.slice(rate * WARM_UP_SECONDS);
-  const delays = (arrivedNs: (number: number) => bigint | undefined): number[] =>
-    counted.map(({ number, dueNs }) => Number((arrivedNs(number) ?? 0n) - dueNs) / 1e6);
-  const answered = new Map(sent.map(({ number, answeredNs }) => [number, answeredNs]));
+): Promise<Found> {
+  const stages = rate === STAGES_RATE ? await chain.startStages() : undefined;
+  try {
+    const watched: [what: string, where: Stopwatch][] = [[IN_WATCH, chain.watcher]];
+    if (stages !== undefined) watched.push([EXPORTED, stages.exported]);
+    if (stages !== undefined) watched.push([MIRRORED, stages.mirrored]);
+    watched.push([IN_MAP, chain.agent]);
+    const seconds = WARM_UP_SECONDS + (context.quick ? QUICK_SECONDS : SECONDS);
+    const sent = await chain.load.change({ rate, count: rate * seconds }, context.signal);
+    const arrivals = await eventually(
+      async () => {
+        const found = await Promise.all(
+          watched.map(async ([what, where]) => {
+            const all = arrivalsOf(sent, await where.arrivals(), chain.services);
+            return [what, all] as const;
+          }),
+        );
+        for (const [what, all] of found) {
+          const missing = sent.length - all.size;
+          if (missing > 0) throw new Error(`${missing} of ${sent.length} changes: ${what}`);
+        }
+        return found;
+      },
+      {
+        limitMs: ARRIVAL_LIMIT_MS,
+        pollMs: 500,
+        signal: context.signal,
+        what: "every change has arrived",
+      },
+    );
+    const answered = new Map(sent.map(({ number, answeredNs }) => [number, answeredNs]));
+    const counted = sent.slice(rate * WARM_UP_SECONDS);
+    const all: (readonly [what: string, arrived: Arrivals])[] = [[ANSWERED, answered], ...arrivals];
+    return {
+      delays: all.flatMap(([what, arrived]) => {
+        const delays = counted.map(
+          ({ number, dueNs }) => Number((arrived.get(number) ?? 0n) - dueNs) / 1e6,
+        );
+        return [
+          [nameOf(what, rate, "p50"), quantile(delays, 0.5)],
+          [nameOf(what, rate, "p99"), quantile(delays, 0.99)],
+        ] as const;
+      }),
+      reached: answeredRate(sent),
+    };
+  } finally {
+    await stages?.stop();
+  }
+}
+
+function answeredRate(sent: readonly Sent[]): number {
+  const firstNs = sent[0]?.dueNs ?? 0n;
+  const lastNs = sent.reduce((last, { answeredNs }) => (answeredNs > last ? answeredNs : last), 0n);
+  return sent.length / (Number(lastNs - firstNs) / 1e9);
+}
+
+/** The delays of a server that is behind are those of a queue that grows as long as one likes. */
+function tooSlow(reached: number, rate: number): string[] {
+  if (reached >= rate * KEPT_UP) return [];
+  const figure = formatNumber(reached);
   return [
-    [ANSWERED, delays((number) => answered.get(number))] as const,
-    [IN_WATCH, delays((number) => arrived(inWatch, number))] as const,
-    [IN_MAP, delays((number) => arrived(inMap, number))] as const,
-  ].flatMap(([what, values]): [string, number][] => [
-    [nameOf(what, rate, "p50"), quantile(values, 0.5)],
-    [nameOf(what, rate, "p99"), quantile(values, 0.99)],
-  ]);
+    `the API server of this machine answered ${figure} of ${rate} changes a second: the delays at ${rate}/s are mostly its queue`,
+  ];
+}
+
+/** When each change, or a later one of the same service, has arrived. */
+function arrivalsOf(sent: readonly Sent[], found: Arrivals, step: number): Arrivals {
+  const last = Math.max(...sent.map(({ number }) => number));
+  const all: Arrivals = new Map();
+  for (const { number } of sent) {
+    const arrivedNs = arrivalOf(found, { number, last, step });
+    if (arrivedNs !== undefined) all.set(number, arrivedNs);
+  }
+  return all;
 }
 
 /**
@@ -139,7 +182,7 @@ function arrivalOf(
 
 function resultOf(
   figures: ReadonlyMap<string, readonly number[]>,
-  context: BenchmarkContext,
+  { context, notes }: { context: BenchmarkContext; notes: readonly string[] },
 ): Awaited<ReturnType<Benchmark["run"]>> {
   const measurements = [...figures].map(([name, values]): Measurement => ({
     name,
@@ -158,90 +201,9 @@ function resultOf(
       }),
     ),
     notes: [
+      ...notes,
       `${context.quick ? QUICK_SECONDS : SECONDS} s a rate and round, ${context.quick ? QUICK_SERVICES : SERVICES} services; delays from when a change was due to be sent`,
       "kube-apiserver, its etcd, two apiservers, their etcds, agent, watcher and writer share the machine",
     ],
   };
-}
-
-async function startChain(context: BenchmarkContext): Promise<Chain> {
-  const services = context.quick ? QUICK_SERVICES : SERVICES;
-  const stops: (() => Promise<unknown> | void)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const each of stops.splice(0).reverse()) await each();
-  };
-  try {
-    context.say("  starting a Kubernetes API and two clusters");
-    const api = await startTestKubernetes();
-    stops.push(() => api.close());
-    const load = createSliceLoad(api, services);
-    stops.push(() => load.close());
-    await load.fill();
-    const [near, far] = await startClusters(api, { services, stops });
-    const bpf = join(context.directory, "kubernetes-agent");
-    await mkdir(bpf, { recursive: true });
-    const args = [near.directory, near.etcdEndpoint, bpf];
-    const agent = await startStopwatch("./kubernetes-agent.ts", args);
-    stops.push(() => agent.stop());
-    const watcher = await startStopwatch("./kubernetes-watcher.ts", [
-      String(api.port),
-      ADMIN_TOKEN,
-      SLICES,
-    ]);
-    stops.push(() => watcher.stop());
-    await far.ready();
-    await eventually(async () => (await agent.arrivals()).size >= services, {
-      limitMs: 120_000,
-      pollMs: 200,
-      what: "the node holds every service of the other cluster",
-    });
-    return { services, load, watcher, agent, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
-
-/** The cluster with the node, from manifests, which reads the one with the Kubernetes API. */
-async function startClusters(
-  api: TestKubernetes,
-  { services, stops }: { services: number; stops: (() => Promise<unknown> | void)[] },
-): Promise<[near: TestApiserver, far: TestApiserver]> {
-  const { path } = await api.writeKubeconfig();
-  const source = { kind: "kubernetes", kubeconfig: path, context: "test" };
-  const far = await createTestApiserver({ ...REMOTE_CLUSTER, source });
-  stops.push(() => far.close());
-  const near = await createTestApiserver({ ...OWN_CLUSTER });
-  stops.push(() => near.close());
-  await near.manifest("cluster.json", JSON.stringify(ownObjects(services)));
-  far.start();
-  near.start();
-  await Promise.all([far.ready(), near.ready()]);
-  await writeReaders(far.directory, [near.name]);
-  await installPeer(near, far);
-  return [near, far];
-}
-
-function ownObjects(services: number): object {
-  const node = {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: OWN_NODE.name },
-    spec: { podCIDRs: OWN_NODE.podPrefixes },
-    status: { addresses: OWN_NODE.addresses.map(({ type, ip }) => ({ type, address: ip })) },
-  };
-  const items = Array.from({ length: services }, (_, index) => ({
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: {
-      namespace: NAMESPACE,
-      name: serviceName(index),
-      annotations: { "service.cilium.io/global": "true" },
-    },
-    spec: {
-      clusterIP: `10.97.${index >> 8}.${index & 255}`,
-      ports: [{ name: "http", port: 80 }],
-    },
-  }));
-  return { apiVersion: "v1", kind: "List", items: [node, ...items] };
 }

@@ -21,6 +21,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   connectCost,
 ];
 const ROUNDS = 3;
+/** What shells report for a program that SIGINT has ended. */
+const INTERRUPTED = 130;
 const USAGE = `Usage: npm run bench -- [--only NAME]... [--quick] [--rounds N]
 
 Names: ${BENCHMARKS.map(({ name }) => name).join(", ")}
@@ -63,16 +65,24 @@ try {
     });
     results.push({ name, title, result });
   }
+} catch (error) {
+  if (!abort.signal.aborted) throw error;
+  say("Interrupted: what was started has been ended again");
+  process.exitCode = INTERRUPTED;
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
 
-mkdirSync("build/bench", { recursive: true });
-const startedAt = new Date().toISOString();
-const report = { startedAt, machine, quick: flags.quick, rounds, results };
-const path = `build/bench/${startedAt.replaceAll(":", "-")}.json`;
-writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
-process.stdout.write(`\n${formatMachine(machine)}\n\n${formatResults()}\nWritten to ${path}\n`);
+if (!abort.signal.aborted) report();
+
+function report(): void {
+  mkdirSync("build/bench", { recursive: true });
+  const startedAt = new Date().toISOString();
+  const written = { startedAt, machine, quick: flags.quick, rounds, results };
+  const path = `build/bench/${startedAt.replaceAll(":", "-")}.json`;
+  writeFileSync(path, `${JSON.stringify(written, null, 2)}\n`);
+  process.stdout.write(`\n${formatMachine(machine)}\n\n${formatResults()}\nWritten to ${path}\n`);
+}
 
 function formatResults(): string {
   const sections = results.map(({ title, result }) => {

@@ -10,6 +10,8 @@ type Answer = readonly (readonly [number: number, ns: string])[];
 
 /** In the child: answers with what has arrived so far, and ends when the parent lets go. */
 export async function serveParent(arrivals: Arrivals): Promise<void> {
+  // A terminal's interrupt reaches the whole group; the parent lets go in order.
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => {});
   process.on("message", () => {
     const answer: Answer = [...arrivals].map(([number, ns]) => [number, String(ns)]);
     process.send?.(answer);
