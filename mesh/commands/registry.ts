@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { factsCommand } from "./facts.ts";
 import { inNodePod } from "./in-node-pod.ts";
 import { installCommand } from "./install.ts";
 import { inviteCommand } from "./invite.ts";
@@ -18,6 +19,7 @@ import { labPodAdd, labPodDelete } from "./lab-pod.ts";
 import { labStatus } from "./lab-status.ts";
 import { labUp } from "./lab-up.ts";
 import { nodeStatusCommand } from "./node-status.ts";
+import { probeCommand } from "./probe.ts";
 import { serviceGetCommand } from "./service-get.ts";
 import { serviceListCommand } from "./service-list.ts";
 import { statusCommand } from "./status.ts";
@@ -34,6 +36,8 @@ export const COMMANDS: readonly Command[] = [
   joinCommand,
   statusCommand,
   contextListCommand,
+  factsCommand,
+  probeCommand,
   labUp,
   labStatus,
   labExec,

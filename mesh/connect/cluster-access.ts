@@ -5,7 +5,7 @@ import type { TrustBundle } from "../../pki/bundle.ts";
 import type { KeyedCertificate } from "../../pki/issue.ts";
 import type { SigningRequest } from "../../pki/signing-request.ts";
 import type { ClusterProfile } from "../contexts/cluster-directory.ts";
-import type { ClusterFacts, PeerStatusReader } from "./cluster-facts.ts";
+import type { ClusterFacts, EndpointFacts, PeerStatusReader } from "./cluster-facts.ts";
 
 /** All that a cluster must hold to read one peer. */
 export interface PeerInstallation {
@@ -24,6 +24,11 @@ export interface ClusterAccess extends PeerStatusReader {
   knowsPeer(peer: string): Promise<boolean>;
   /** The services that this cluster would miss without `peer`. */
   readLosses(peer: string, signal: AbortSignal): Promise<readonly ServiceLoss[]>;
+  /** How another cluster's etcd answers where this cluster's apiserver runs, if that can be asked. */
+  probePeer?(
+    peer: { cluster: string; endpoints: readonly string[]; bundle: TrustBundle },
+    signal: AbortSignal,
+  ): Promise<readonly EndpointFacts[]>;
   /** Signs a client certificate for the cluster `reader`; stores nothing. */
   signReader(reader: string, request: SigningRequest): Promise<Certificate>;
   /** Lets `reader` in, or out. Idempotent. */

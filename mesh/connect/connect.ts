@@ -9,6 +9,7 @@ import { applySteps, runUndoable, type Member } from "./apply.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { planConnect, type ConnectStep } from "./plan.ts";
 import { hasErrors, preflight, type Finding } from "./preflight.ts";
+import { readReaches } from "./reach.ts";
 import { verifyConnected, type Expectation } from "./verify.ts";
 
 /** Told to a person while it happens. */
@@ -42,20 +43,25 @@ export async function connectClusters(
   accesses: readonly ClusterAccess[],
   options: ConnectOptions,
 ): Promise<ConnectResult> {
-  if (options.dryRun) return prepare(await readMembers(accesses, options.signal), options);
+  if (options.dryRun) {
+    return prepare(await readMembers(accesses, options.signal), options);
+  }
   return withLocks(accesses, options.signal, async () => {
     const members = await readMembers(accesses, options.signal);
-    const prepared = prepare(members, options);
+    const prepared = await prepare(members, options);
     if (prepared.outcome === "refused") return prepared;
     await applyAndVerify(members, { ...options, steps: prepared.steps });
     return { ...prepared, outcome: "connected" };
   });
 }
 
-function prepare(members: readonly Member[], options: ConnectOptions): ConnectResult {
+async function prepare(
+  members: readonly Member[],
+  options: ConnectOptions,
+): Promise<ConnectResult> {
   const facts = members.map((member) => member.facts);
   const clusters = facts.map(({ profile }) => profile.name);
-  const findings = preflight(facts);
+  const findings = preflight(facts, await readReaches(members, options.signal));
   options.observer.onFindings(findings);
   if (hasErrors(findings)) return { outcome: "refused", clusters, findings, steps: [] };
   const steps = planConnect(facts, options.clock.nowMs());

@@ -18,6 +18,7 @@ import type { ClusterAccess } from "./cluster-access.ts";
 import type { PeerStatusReader } from "./cluster-facts.ts";
 import { createDirectoryAccess } from "./directory-access.ts";
 import type { OpenStore } from "./gather-facts.ts";
+import { createInsideView, type InsideView } from "./inside-view.ts";
 import type { Inviter } from "./invite.ts";
 import { createInviteStore, type InviteStore } from "./invite-store.ts";
 import { createKubernetesAccess } from "./kubernetes-access.ts";
@@ -67,6 +68,7 @@ export function openKubernetesAccess(
     readonly transport: KubernetesTransport;
     readonly namespace: string;
     readonly apiserver: PeerStatusReader;
+    readonly inside?: InsideView;
   },
   environment: AccessEnvironment,
 ): ClusterAccess {
@@ -118,7 +120,8 @@ function openKubernetesContext(
   const pod = inPodOf(context, clock);
   const { transport, namespace } = pod;
   const status = createPodStatusReader(pod);
-  const cluster = { context: context.name, transport, namespace, apiserver: status };
+  const inside = createInsideView({ ...pod, clock });
+  const cluster = { context: context.name, transport, namespace, apiserver: status, inside };
   return {
     access: openKubernetesAccess(cluster, environment),
     status,

@@ -19,8 +19,11 @@ export interface ProbeOptions {
   /** The name that the certificate must carry. */
   readonly serverName: string;
   readonly bundle: TrustBundle;
-  /** etcd answers nobody without a client certificate. */
-  readonly client: KeyedCertificate;
+  /**
+   * etcd answers nobody without a client certificate. Without one, the endpoint is believed by its
+   * own, and its clock stays unknown.
+   */
+  readonly client: KeyedCertificate | undefined;
   readonly clock: Clock;
 }
 
@@ -50,6 +53,7 @@ async function readClockOffset(
 ): Promise<number | undefined> {
   const socket = await openVerified(options, signal);
   try {
+    if (options.client === undefined) return undefined;
     const askedMs = options.clock.nowMs();
     const date = await readDateHeader(socket, { options, signal });
     if (date === undefined) return undefined;
@@ -73,8 +77,9 @@ function openVerified(options: ProbeOptions, signal: AbortSignal): Promise<TLSSo
       port: Number(port || 443),
       servername: serverName,
       rejectUnauthorized: false,
-      cert: client.certificate.pem,
-      key: client.privateKey.encodePem(),
+      ...(client === undefined
+        ? {}
+        : { cert: client.certificate.pem, key: client.privateKey.encodePem() }),
     });
     const onAbort = (): void => {
       socket.destroy(new Error("no answer in time"));

@@ -16,6 +16,7 @@ import type {
 } from "./cluster-facts.ts";
 import { probeEndpoint } from "./endpoint-probe.ts";
 import { readEtcdFacts, type EtcdFacts } from "./etcd-facts.ts";
+import type { InsideFacts } from "./inside-view.ts";
 
 /** Opens a connection to a cluster's etcd for a few reads. */
 export type OpenStore = (options: {
@@ -50,29 +51,25 @@ export interface FactsSource extends EndpointsSource {
   readonly apiserver: PeerStatusReader;
   /** Runs `work` on the cluster's etcd at these endpoints, as admin. */
   readonly withStore: WithStore;
+  /** The same from inside the cluster: asked when no endpoint answers from here. */
+  readonly readInside?: ((signal: AbortSignal) => Promise<InsideFacts>) | undefined;
 }
 
 export async function gatherFacts(source: FactsSource, signal: AbortSignal): Promise<ClusterFacts> {
   const { context, profile, bundle, readers } = source;
-  const probes = await probeEndpoints(source, signal);
-  const reachable = reachableEndpoints(probes);
-  const etcd = await readEtcd(source, { reachable, signal });
-  const idOf = (name: string): number | undefined =>
-    etcd.clusters.find((cluster) => cluster.name === name)?.id;
+  const { ids, ...etcd } = await lookAtEtcd(source, signal);
+  const reachable = reachableEndpoints(etcd.endpoints);
   return {
+    ...etcd,
     context,
     profile,
     bundle,
     endpoints:
       source.endpointsOfNodes && reachable.length > 0
-        ? probes.filter(({ endpoint }) => reachable.includes(endpoint))
-        : probes,
-    prefixes: etcd.prefixes,
-    encryption: etcd.encryption,
-    advertised: etcd.clusters.find(({ name }) => name === profile.name),
+        ? etcd.endpoints.filter(({ endpoint }) => reachable.includes(endpoint))
+        : etcd.endpoints,
     apiserverProblem: await apiserverProblem(source.apiserver, signal),
-    version: etcd.version,
-    peers: source.peers.map((peer) => ({ ...peer, id: idOf(peer.name) })),
+    peers: source.peers.map((peer) => ({ ...peer, id: ids.get(peer.name) })),
     readers,
   };
 }
@@ -112,6 +109,39 @@ export async function withEtcd<T>(
   } finally {
     opened.close();
   }
+}
+
+/** Peers by name, with the ids that etcd knows. */
+type EtcdView = Pick<
+  ClusterFacts,
+  "advertised" | "encryption" | "endpoints" | "prefixes" | "version"
+> & { readonly ids: ReadonlyMap<string, number | undefined> };
+
+/** From here if any endpoint answers here, or else from inside, if there is a way. */
+async function lookAtEtcd(source: FactsSource, signal: AbortSignal): Promise<EtcdView> {
+  const probes = await probeEndpoints(source, signal);
+  const reachable = reachableEndpoints(probes);
+  // Somebody else's etcd is a finding whoever looks.
+  const silent = probes.every(({ answer }) => answer.kind === "unreachable");
+  if (silent && source.readInside !== undefined) {
+    try {
+      return viewFromInside(await source.readInside(signal));
+    } catch (error) {
+      if (isMeshError(error, "aborted")) throw error;
+      // What was found from here stands; the apiserver has a finding of its own if it is silent.
+    }
+  }
+  const { clusters, ...etcd } = await readEtcd(source, { reachable, signal });
+  return {
+    ...etcd,
+    endpoints: probes,
+    advertised: clusters.find(({ name }) => name === source.profile.name),
+    ids: new Map(clusters.map(({ name, id }) => [name, id])),
+  };
+}
+
+function viewFromInside({ peers, ...inside }: InsideFacts): EtcdView {
+  return { ...inside, ids: new Map(peers.map(({ name, id }) => [name, id])) };
 }
 
 /** An etcd that the probe could not reach has its finding already and is not asked again. */

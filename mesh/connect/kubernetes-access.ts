@@ -21,6 +21,7 @@ import {
   type OpenStore,
   type WithStore,
 } from "./gather-facts.ts";
+import type { InsideView } from "./inside-view.ts";
 import { createClusterObjects, type ClusterObjects } from "./kubernetes-cluster.ts";
 import { lockWithLease } from "./kubernetes-lock.ts";
 import { rememberPeerObjects } from "./kubernetes-memory.ts";
@@ -41,6 +42,8 @@ export interface KubernetesAccessOptions {
   readonly namespace: string;
   readonly openStore: OpenStore;
   readonly apiserver: PeerStatusReader;
+  /** Not given to an apiserver, which is inside. */
+  readonly inside?: InsideView | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -49,7 +52,7 @@ export interface KubernetesAccessOptions {
 const CALL_LIMIT_MS = 30_000;
 
 export function createKubernetesAccess(options: KubernetesAccessOptions): ClusterAccess {
-  const { context, transport, namespace, clock } = options;
+  const { context, transport, namespace, clock, inside } = options;
   const objects = createClusterObjects(options);
   /** Verbs without a signal: what is begun is ended, and put back after an abort. */
   const limited = <T>(doing: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
@@ -88,12 +91,18 @@ export function createKubernetesAccess(options: KubernetesAccessOptions): Cluste
       const admin = await issueAdminOf(options, { objects, profile, signal });
       const probes = await probeEndpoints({ ...options, ...admin, profile }, signal);
       const reachable = reachableEndpoints(probes);
+      if (reachable.length === 0 && options.inside !== undefined) {
+        return options.inside.readLosses(peer, signal);
+      }
       // Where nobody answers, the store says so in its own words.
       const endpoints = reachable.length > 0 ? reachable : profile.etcdEndpoints;
       return admin.withStore(endpoints, (store) =>
         readServiceLosses(store, { cluster: profile, peer, signal }),
       );
     },
+    ...(inside === undefined
+      ? {}
+      : { probePeer: (peer, peerSignal) => inside.probe(peer, peerSignal) }),
     signReader: (reader, request) =>
       limited("sign a certificate", async (signal) => {
         const { authority } = await objects.readAuthority(signal);
@@ -133,7 +142,7 @@ async function readFacts(
   options: KubernetesAccessOptions,
   signal: AbortSignal,
 ): Promise<ClusterFacts> {
-  const { transport } = options;
+  const { transport, inside } = options;
   const objects = createClusterObjects(options);
   const { profile, settings } = await objects.readProfile(signal);
   const admin = await issueAdminOf(options, { objects, profile, signal });
@@ -153,6 +162,7 @@ async function readFacts(
       endpointsOfNodes: settings.etcdEndpoints === undefined,
       peers,
       readers: await objects.readReaders(signal),
+      readInside: inside && ((insideSignal) => inside.readFacts(options.context, insideSignal)),
     },
     signal,
   );

@@ -1,7 +1,7 @@
 // Judging whether clusters can become one network, before anything is written. Pure: facts in,
 // findings out, each with its own sentence and hint. An `error` forbids connecting.
 import { bundlesIntersect } from "../../pki/bundle.ts";
-import type { ClusterFacts } from "./cluster-facts.ts";
+import type { ClusterFacts, EndpointFacts } from "./cluster-facts.ts";
 import { findPrefixConflicts } from "./prefix-conflicts.ts";
 
 export interface Finding {
@@ -22,6 +22,7 @@ export type FindingRule =
   | "apiserver-unreachable"
   | "endpoint-unreachable"
   | "endpoint-untrusted"
+  | "peer-unreachable"
   | "clock-skew"
   | "peer-other-authority"
   | "version";
@@ -35,8 +36,18 @@ export const CLOCK_SKEW_LIMIT_MS = 60_000;
 /** Overlaps are named one by one up to this number; more would bury the other findings. */
 const MAX_OVERLAPS_NAMED = 3;
 
-/** All findings, errors first. */
-export function preflight(clusters: readonly ClusterFacts[]): Finding[] {
+/** How one cluster's etcd answers where another cluster's apiserver runs. */
+export interface Reach {
+  readonly reader: string;
+  readonly peer: string;
+  readonly endpoints: readonly EndpointFacts[];
+}
+
+/** All findings, errors first. `reaches`: as far as they are known. */
+export function preflight(
+  clusters: readonly ClusterFacts[],
+  reaches: readonly Reach[] = [],
+): Finding[] {
   const findings = [
     ...clusters.flatMap((facts) => [
       ...checkEndpoints(facts),
@@ -46,6 +57,7 @@ export function preflight(clusters: readonly ClusterFacts[]): Finding[] {
     ]),
     ...pairs(clusters).flatMap(([a, b]) => checkPair(a, b)),
     ...checkPrefixes(clusters),
+    ...reaches.flatMap(checkReach),
   ];
   const rank = { error: 0, warning: 1 };
   return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
@@ -145,6 +157,24 @@ function checkEndpoints({ profile, endpoints }: ClusterFacts): Finding[] {
     }
     return [];
   });
+}
+
+/** One endpoint that answers is enough: a reader finds it. */
+function checkReach({ reader, peer, endpoints }: Reach): Finding[] {
+  const answers = endpoints.map(({ answer }) => answer);
+  const failed = answers.find(({ kind }) => kind === "untrusted") ?? answers[0];
+  if (failed === undefined || failed.kind === "reachable") return [];
+  if (answers.some(({ kind }) => kind === "reachable")) return [];
+  const { endpoint = "" } = endpoints.find(({ answer }) => answer === failed) ?? {};
+  const where = endpoints.length === 1 ? endpoint : `any of ${endpoints.length} endpoints`;
+  const reason = endpoints.length === 1 ? failed.reason : `${endpoint}: ${failed.reason}`;
+  return [
+    error(
+      "peer-unreachable",
+      `The apiserver of cluster "${reader}" does not reach the etcd of cluster "${peer}" at ${where}: ${reason}`,
+      `let the nodes of "${reader}" connect to these addresses, or give "${peer}" an endpoint that they reach`,
+    ),
+  ];
 }
 
 function checkApiserver({ profile, apiserverProblem }: ClusterFacts): Finding[] {

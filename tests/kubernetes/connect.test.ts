@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +22,7 @@ import { readContext, writeContext } from "../../mesh/contexts/contexts.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { createTestApiserver, type TestApiserver } from "../fakes/apiserver.ts";
 import { createTestContext } from "../fakes/command-context.ts";
+import { eventually } from "../fakes/eventually.ts";
 import {
   startTestKubelet,
   type KubeletAnswer,
@@ -40,6 +41,18 @@ const quiet = {
   onProgress: () => {},
   onRollback: () => {},
 };
+
+/** Makes NAME.inside this machine, for programs that run inside a cluster. */
+const INSIDE = `data:text/javascript,
+import dns from "node:dns";
+const { lookup } = dns;
+const { lookup: promised } = dns.promises;
+const inside = (name) => name.endsWith(".inside") ? "127.0.0.1" : name;
+dns.lookup = (name, ...rest) => lookup(inside(name), ...rest);
+dns.promises.lookup = (name, ...rest) => promised(inside(name), ...rest);
+`;
+/** Namespaces where such names mean something. */
+const insiders = new Set<string>();
 
 let kubernetes: TestKubernetes;
 let kubelet: TestKubelet;
@@ -99,7 +112,8 @@ async function installCluster(apiserver: TestApiserver): Promise<void> {
 /** Runs the very command line, with what the container has. */
 async function runInPod({ namespace, argv }: KubeletCall): Promise<KubeletAnswer> {
   const apiserver = apiservers.find(({ name }) => name === namespace);
-  const child = spawn(process.execPath, [MAIN, ...argv.slice(1)], {
+  const names = insiders.has(namespace) ? ["--import", INSIDE.replaceAll("\n", " ")] : [];
+  const child = spawn(process.execPath, [...names, MAIN, ...argv.slice(1)], {
     env: { ...process.env, TOMBOLO_HOME: join(apiserver?.directory ?? "", "home") },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -261,6 +275,53 @@ describe("clusters on Kubernetes", () => {
       expect(await peersOf(west)).toEqual(["east ready"]);
       const twice = mesh(joinCommand, token, "--context", "east");
       await expect(twice).rejects.toThrow("the invitation was used already");
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "are judged from inside where their etcd cannot be reached from here",
+    async () => {
+      const path = "/api/v1/namespaces/east/configmaps/tombolo-cluster";
+      const shown = await kubernetes.call<{ data: Record<string, string> }>({ path });
+      const given = shown.data["cluster.json"] ?? "";
+      const data = { "cluster.json": given.replace("https://127.0.0.1:", "https://east.inside:") };
+      await kubernetes.call({ method: "PATCH", path, body: { data } });
+      const profile = join(east.directory, "cluster.json");
+      await eventually(async () => (await readFile(profile, "utf8")).includes("east.inside"));
+
+      insiders.add("east");
+      const refused = await mesh(connectCommand, "east", "west", "--dry-run", "--output", "json");
+      expect(JSON.parse(refused.out)).toMatchObject({
+        outcome: "refused",
+        findings: [
+          {
+            rule: "peer-unreachable",
+            message: expect.stringContaining(
+              'The apiserver of cluster "west" does not reach the etcd of cluster "east" at https://east.inside:',
+            ),
+          },
+        ],
+      });
+
+      insiders.add("west");
+      const dry = await mesh(connectCommand, "east", "west", "--dry-run");
+      expect(dry.err).toContain("preflight: the clusters fit together");
+      expect(dry.status).toBe(0);
+      const parted = await mesh(disconnectCommand, "east", "west", "--dry-run");
+      expect(parted.err + parted.out).not.toContain("Cannot");
+      expect(parted.status).toBe(0);
+
+      insiders.clear();
+      const outside = await mesh(connectCommand, "east", "west", "--dry-run");
+      expect(outside.err).toContain(
+        'The etcd of cluster "east" does not answer at https://east.ins',
+      );
+      await kubernetes.call({
+        method: "PATCH",
+        path,
+        body: { data: { "cluster.json": given } },
+      });
     },
     LIMIT_MS,
   );

@@ -72,6 +72,18 @@ describe("probeEndpoint()", () => {
     expect(offset).toBeLessThan(100_000);
   });
 
+  test("believes the endpoint's certificate without one of its own, and asks it nothing", async () => {
+    sawClient = undefined;
+    expect(await probeEndpoint(options({ client: undefined }), signal)).toEqual({
+      endpoint,
+      answer: { kind: "reachable", clockOffsetMs: undefined },
+    });
+    const bundle = { authorities: [west.certificate] };
+    const { answer } = await probeEndpoint(options({ client: undefined, bundle }), signal);
+    expect(answer.kind).toBe("untrusted");
+    expect(sawClient).toBeUndefined();
+  });
+
   test("trusts no other authority, says which rule, and asks it nothing", async () => {
     sawClient = undefined;
     const bundle = { authorities: [west.certificate] };

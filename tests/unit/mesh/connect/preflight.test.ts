@@ -1,5 +1,9 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import type { ClusterFacts, InstalledPeer } from "../../../../mesh/connect/cluster-facts.ts";
+import type {
+  ClusterFacts,
+  EndpointFacts,
+  InstalledPeer,
+} from "../../../../mesh/connect/cluster-facts.ts";
 import { CLOCK_SKEW_LIMIT_MS, hasErrors, preflight } from "../../../../mesh/connect/preflight.ts";
 import { createFactsMaker, type FactsMaker } from "../../../fakes/cluster-facts.ts";
 
@@ -166,6 +170,33 @@ describe("preflight()", () => {
       expect(hasErrors(findings)).toBe(true);
     });
   }
+
+  test("says which apiserver does not reach whose etcd, if none of its endpoints answers", () => {
+    const clusters = [east.make(), west.make()];
+    const refused = { kind: "unreachable", reason: "refused" } as const;
+    const dead = { endpoint: "https://a:1", answer: refused };
+    const strange = {
+      endpoint: "https://b:1",
+      answer: { kind: "untrusted", reason: "who" },
+    } as const;
+    const alive = {
+      endpoint: "https://c:1",
+      answer: { kind: "reachable", clockOffsetMs: undefined },
+    } as const;
+    const judge = (...endpoints: EndpointFacts[]) =>
+      preflight(clusters, [{ reader: "west", peer: "east", endpoints }]);
+    expect(judge(dead, alive)).toEqual([]);
+    expect(judge()).toEqual([]);
+    expect(judge(dead)).toMatchObject([
+      {
+        severity: "error",
+        rule: "peer-unreachable",
+        message:
+          'The apiserver of cluster "west" does not reach the etcd of cluster "east" at https://a:1: refused',
+      },
+    ]);
+    expect(judge(dead, strange)[0]?.message).toMatch(/ at any of 2 endpoints: https:\/\/b:1: who$/);
+  });
 
   test("only warns of other versions", () => {
     const findings = preflight([east.make(), west.make({ version: "0.2.0" })]);
