@@ -1,5 +1,5 @@
-// The fields of the agent's configuration file, each checked as it is taken, in words that say which
-// one is wrong and what would be right. What the fields mean is config.ts's.
+// The fields of the agent's configuration file, each checked as it is taken, in words that say
+// which one is wrong and what would be right. What the fields mean is config.ts's.
 import { isAbsolute } from "node:path";
 import { MeshError } from "../mesh/core/errors.ts";
 

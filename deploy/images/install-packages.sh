@@ -19,7 +19,7 @@ for package in $(sed -n 's/^\([a-z0-9][^ ]*\) .*/\1/p' "$list"); do
 done
 
 if [ -n "$missing" ]; then
-	# Debian starts a daemon as soon as its package is installed; here there is nobody to run it.
+	# Debian starts a daemon as soon as its package is there; here nobody is to run it.
 	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 	chmod 755 /usr/sbin/policy-rc.d
 	apt-get -q update

@@ -37,7 +37,8 @@ repaired by running the same command again.
   --cluster-name NAME       the cluster's name in the mesh
   --cluster-id N            its number in the mesh, 1 to 255; no other cluster has it
   --max-connected-clusters N  255 or 511, the same everywhere in the mesh (255)
-${SETTINGS_HELP}${CLUSTER_HELP}  --dry-run                 print what would be applied; asks no cluster
+${SETTINGS_HELP}${CLUSTER_HELP}\
+  --dry-run                 print what would be applied; asks no cluster
   -o, --output FORMAT       table (default) or json; with --dry-run yaml (default) or json
 
 Examples:

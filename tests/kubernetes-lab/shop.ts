@@ -1,6 +1,6 @@
 // What the tests of the Kubernetes lab deploy: a shop whose Service is global, and a client that
-// asks it steadily from a pod of its own namespace. As people write it: Deployments with a readiness
-// probe and a preStop pause, so that Kubernetes itself loses no request when pods come and go.
+// asks it steadily from a pod of its own namespace. As people write it: Deployments with a
+// readiness probe and a preStop pause, so that Kubernetes itself loses no request when pods go.
 import { readFileSync } from "node:fs";
 import { parseRequestLine, type RequestRecord } from "../../deploy/lab/requests.ts";
 

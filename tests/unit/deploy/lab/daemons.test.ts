@@ -13,9 +13,9 @@ describe("agentConfig()", () => {
     expect(parseAgentConfig(JSON.stringify(config), "agent.json")).toMatchObject({
       cluster: { name: "west", id: 2 },
       nodeName: "west-node2",
-      etcdEndpoints: ["https://198.18.2.2:2379"],
+      etcd: { kind: "fixed", endpoints: ["https://198.18.2.2:2379"] },
       bpfRoot: "/run/tombolo/lab/bpf/west-node2",
-      cgroupPath: "/cg/tombolo-lab/west-node2/pods",
+      cgroup: { kind: "path", path: "/cg/tombolo-lab/west-node2/pods" },
     });
   });
 });
