@@ -25,6 +25,7 @@ const USAGE = `Usage: tombolo-agent [COMMAND] --config FILE
   install-plugin   put the CNI plugin on the node, then end
   remove-node      take everything of Tombolo from the node, then end
       --wait       make ${REMOVED_FILE} afterwards and wait to be ended
+      --directory D  a directory of ours to remove if it is empty then; may be repeated
 
 TOMBOLO_HOME  where \`mesh\` on this machine finds the agent
 NODE_NAME     the node's name, if FILE has none
@@ -36,6 +37,7 @@ interface Arguments {
   readonly command: Command;
   readonly configPath: string;
   readonly wait: boolean;
+  readonly directories: readonly string[];
 }
 
 async function readVersion(): Promise<string> {
@@ -52,6 +54,7 @@ function parseArguments(args: readonly string[]): Arguments | undefined {
       options: {
         config: { type: "string" },
         wait: { type: "boolean" },
+        directory: { type: "string", multiple: true },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -71,11 +74,12 @@ function parseArguments(args: readonly string[]): Arguments | undefined {
   if (values.config === undefined) {
     throw new MeshError("invalid_argument", "Cannot start the agent: --config FILE is missing");
   }
-  return { command, configPath: values.config, wait: values.wait ?? false };
+  const { config: configPath, wait = false, directory: directories = [] } = values;
+  return { command, configPath, wait, directories };
 }
 
 async function runCommand(
-  { command, wait }: Arguments,
+  { command, wait, directories }: Arguments,
   { config, log }: { readonly config: AgentConfig; readonly log: Logger },
 ): Promise<void> {
   const { signal } = abort;
@@ -92,7 +96,7 @@ async function runCommand(
     return;
   }
   if (command === "remove-node") {
-    await removeNode({ config, home, log }, signal);
+    await removeNode({ config, home, directories, log }, signal);
     if (!wait) return;
     await writeFile(REMOVED_FILE, "");
     await untilAborted(signal);

@@ -28,6 +28,8 @@ export interface RemoveNodeOptions {
   readonly config: AgentConfig;
   /** Where the agent has told `mesh` of the node, if it has. */
   readonly home: string | undefined;
+  /** Directories of ours on the node, as they are seen from here, to remove once they are empty. */
+  readonly directories?: readonly string[];
   readonly log: Logger;
 }
 
@@ -36,11 +38,11 @@ const COMPILE_CACHE = "compile-cache";
 
 /** Throws `unavailable` with everything that is left. */
 export async function removeNode(
-  { config, home, log }: RemoveNodeOptions,
+  { config, home, directories = [], log }: RemoveNodeOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const failures: string[] = [];
-  for (const step of stepsFor(config, home)) {
+  for (const step of [...stepsFor(config, home), directoriesStep(directories)]) {
     const { what } = step;
     try {
       await step.run(signal);
@@ -105,13 +107,33 @@ function stepsFor(config: AgentConfig, home: string | undefined): readonly Step[
       what: "state",
       run: async () => {
         await rm(socket, { force: true });
-        if (home !== undefined) await rm(localNodeFile(home, config.nodeName), { force: true });
+        if (home !== undefined) await removeLocalNode(home, config.nodeName);
         const cache = join(dirname(stateDirectory), COMPILE_CACHE);
         await rm(cache, { recursive: true, force: true });
         await rm(stateDirectory, { recursive: true, force: true });
       },
     },
   ];
+}
+
+/**
+ * Mounted into a container, a directory cannot be removed by that path: it is done through the one
+ * above it. What others have put there, or mounted there, keeps it.
+ */
+function directoriesStep(directories: readonly string[]): Step {
+  return {
+    what: "directories",
+    run: async () => {
+      for (const path of directories) await removeUnused(path);
+    },
+  };
+}
+
+async function removeLocalNode(home: string, nodeName: string): Promise<void> {
+  const file = localNodeFile(home, nodeName);
+  await rm(file, { force: true });
+  await removeUnused(dirname(file));
+  await removeUnused(home);
 }
 
 /** Ours go; those that another plugin made stay, without our program. */
@@ -150,6 +172,16 @@ function indexOrMissing(name: string): number | undefined {
   } catch (error) {
     if (isMeshError(error, "not_found")) return undefined;
     throw error;
+  }
+}
+
+/** Success as well where others use it, or nothing is there. */
+async function removeUnused(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR"].includes(code)) throw error;
   }
 }
 

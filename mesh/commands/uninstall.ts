@@ -21,8 +21,8 @@ plugin from every node, then every object, the cluster's authority included: who
 cluster has to be connected anew. Stops before anything is changed while peers are connected. Asks
 nothing, and goes on where it was when it is run again.
 
-With --cni network the pods that run lose their network: they have to be made again with the
-plugin that comes after.
+With --cni network the pods that run lose their network, and are named. They have to be made again
+with the plugin that comes after; until it is there, the runtime cannot end them either.
 
   --force                   also while peers are connected
   --skip-nodes              after the time-out, go on without nodes that do not answer

@@ -1,5 +1,6 @@
 // What runs on every node: the agent's DaemonSet, and the one that cleans the nodes when Tombolo
 // is removed. Both see the same directories of the node with the same rights.
+import { basename, dirname, join } from "node:path/posix";
 import {
   AGENT_CONTAINER,
   AGENT_NAME,
@@ -28,6 +29,20 @@ const MINIMUM_READY_SECONDS = 3;
 /** In the order of names; all are mounted into the agent and into the one that cleans up. */
 const MOUNTED = Object.entries(HOST_PATHS);
 const CNI_PATHS = ["cniConfiguration", "cniBinaries", "tombolo"];
+/**
+ * Directories of ours on the node, with where the container that cleans up sees what they lie in:
+ * none can be removed by a path that it is mounted at.
+ */
+const OWN_DIRECTORIES = [HOST_PATHS.run.host, HOST_PATHS.tombolo.host].map((path) => {
+  const parent = dirname(path);
+  const container = `/host/parents${parent}`;
+  return {
+    volume: `parent${parent.replaceAll("/", "-")}`,
+    parent,
+    container,
+    path: join(container, basename(path)),
+  };
+});
 
 /**
  * BPF: maps and programs. PERFMON: the verifier otherwise refuses to spill the scalars that our
@@ -65,6 +80,10 @@ export function cleanupDaemonSet(settings: InstallSettings): Manifest {
     name: CLEANUP_NAME,
     unconfined: CLEANUP_CONTAINER,
     strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%" } },
+    volumes: OWN_DIRECTORIES.map(({ volume, parent }) => ({
+      name: volume,
+      hostPath: { path: parent, type: "DirectoryOrCreate" },
+    })),
     pod: {
       // It asks no API, and the agent's account is removed while it runs.
       automountServiceAccountToken: false,
@@ -80,6 +99,8 @@ function daemonSet(
     /** The container that pins in the node's bpffs. */
     readonly unconfined: string;
     readonly strategy: object;
+    /** Beside those that every one of ours has. */
+    readonly volumes?: readonly object[];
     readonly pod: object;
   },
 ): Manifest {
@@ -118,6 +139,7 @@ function daemonSet(
               name: volumeName(key),
               hostPath: { path: host, type: volumeType(key) },
             })),
+            ...(set.volumes ?? []),
           ],
         },
       },
@@ -177,12 +199,21 @@ function cleanupContainer({ image }: InstallSettings): object {
     image,
     imagePullPolicy: "IfNotPresent",
     command: [PROGRAM],
-    args: ["remove-node", "--wait", "--config", CONFIG],
+    args: [
+      "remove-node",
+      "--wait",
+      "--config",
+      CONFIG,
+      ...OWN_DIRECTORIES.flatMap(({ path }) => ["--directory", path]),
+    ],
     env: environment([]),
     readinessProbe: { exec: { command: ["test", "-e", CLEANUP_DONE_FILE] }, periodSeconds: 1 },
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
     securityContext: rootWith(CAPABILITIES),
-    volumeMounts: mounts(MOUNTED.map(([key]) => key)),
+    volumeMounts: [
+      ...mounts(MOUNTED.map(([key]) => key)),
+      ...OWN_DIRECTORIES.map(({ volume, container }) => ({ name: volume, mountPath: container })),
+    ],
   };
 }
 

@@ -16,6 +16,7 @@ import type { KubernetesTransport } from "../kubernetes/transport.ts";
 import { CLEANUP_NAME } from "./agent-workload.ts";
 import { listManagedObjects } from "./apply.ts";
 import { cleanNodes, endAgents } from "./clean-nodes.ts";
+import { remarkPods } from "./networked-pods.ts";
 import { readConnectedPeers, readInstalled, type LabelledObject } from "./installed.ts";
 import {
   describeManifest,
@@ -66,6 +67,7 @@ export async function uninstall(
   const settings = await cleaningSettings(transport, namespace, signal);
   let nodes: Awaited<ReturnType<typeof cleanNodes>> = { cleaned: [], skipped: [] };
   if (settings !== undefined) {
+    if (settings.cni === "network") await remarkPods(transport, onStep, signal);
     await endAgents(transport, options, signal);
     nodes = await cleanNodes(transport, { ...options, settings }, signal);
   }
