@@ -204,7 +204,7 @@ async function count(
   const summary = summariseRequests(records);
   const seconds = ((lastMs - firstMs) / 1_000).toFixed(1);
   const { requests, failures, byCluster, byError } = summary;
-  process.stdout.write(
+  process.stderr.write(
     `${what}: ${seconds} s, ${requests} requests, ${failures} failed ${formatCounts(byError)}; ` +
       `answers: ${formatCounts(byCluster)}\n`,
   );
