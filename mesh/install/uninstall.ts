@@ -72,7 +72,9 @@ export async function uninstall(
     nodes = await cleanNodes(transport, { ...options, settings }, signal);
   }
   const removed = await removeObjects(transport, { ...objects, isGone: false }, signal);
-  if (space.metadata.labels?.[MANAGED_BY_LABEL] === MANAGED_BY) {
+  const { labels, deletionTimestamp } = space.metadata;
+  // One that somebody else deletes is waited for too: nothing can be installed before.
+  if (labels?.[MANAGED_BY_LABEL] === MANAGED_BY || deletionTimestamp !== undefined) {
     await removeNamespace(transport, options, signal);
     removed.push(`Namespace ${namespace}`);
   } else if (removed.length > 0) {
@@ -229,13 +231,19 @@ async function removeNamespace(
   signal: AbortSignal,
 ): Promise<void> {
   onStep(`removing Namespace ${namespace}`);
+  const deadline = clock.monotonicMs() + timeoutMs;
+  // While pods end, Kubernetes looks at a namespace that goes less and less often.
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  while ((await listObjects(transport, pods, signal)).length > 0) {
+    if (clock.monotonicMs() >= deadline) break;
+    await clock.sleep(POLL_MS, signal);
+  }
   try {
     await deleteObject(transport, { path: `/api/v1/namespaces/${namespace}` }, signal);
   } catch (error) {
     // It is being deleted already; what remains is to wait.
     if (!isMeshError(error, "conflict")) throw error;
   }
-  const deadline = clock.monotonicMs() + timeoutMs;
   while ((await readNamespaceObject(transport, namespace, signal)) !== undefined) {
     if (clock.monotonicMs() >= deadline) {
       throw new MeshError(
