@@ -36,10 +36,10 @@ export function identityLabelsForPod(pod: PodLabels): string[] {
     `${NAMESPACE_LABEL}=${pod.namespace}`,
   ];
   for (const [key, value] of pod.labels) {
-    if (labelIsRelevant(key)) labels.push(`k8s:${key}=${value}`);
+    if (isOneKey(key) && labelIsRelevant(key)) labels.push(`k8s:${key}=${value}`);
   }
   for (const [key, value] of pod.namespaceLabels) {
-    labels.push(`${NAMESPACE_LABELS_PREFIX}${key}=${value}`);
+    if (isOneKey(key)) labels.push(`${NAMESPACE_LABELS_PREFIX}${key}=${value}`);
   }
   return sortLabels(labels.filter((label) => textIsAllowed(label, IDENTITY_LABEL)));
 }
@@ -76,6 +76,11 @@ const IRRELEVANT_STARTS = [
 
 /** Starts of label keys that are this file's own to write. */
 const OWN_STARTS = ["io.cilium.k8s.policy.", "io.cilium.k8s.namespace.labels."] as const;
+
+/** The first "=" ends a label's key, so a key that holds one would be read as another key. */
+function isOneKey(key: string): boolean {
+  return !key.includes("=");
+}
 
 function labelIsRelevant(key: string): boolean {
   return (

@@ -60,6 +60,7 @@ describe("identityLabelsForPod()", () => {
   for (const [key, value] of [
     ["app", "cart;k8s:io.cilium.k8s.policy.cluster=west"],
     ["app=cart;k8s:x", ""],
+    ["app=", "cart"],
     ["app", "\u001b[2J"],
     ["", "x"],
   ] as const) {
