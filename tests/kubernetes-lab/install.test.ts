@@ -230,8 +230,10 @@ async function deployShop(): Promise<void> {
 
 /** The pods first: Kubernetes looks ever less often at a namespace in which some are ending. */
 async function endWorkloads(namespace: string): Promise<void> {
-  const all = ["delete", "deployment,pod", "--all", "-n", namespace, "--grace-period=1"];
-  await lab.kubectl(CLUSTER, all);
+  const all = ["--all", "-n", namespace];
+  // In this order: as long as there is a Deployment, its pods are made again.
+  await lab.kubectl(CLUSTER, ["delete", "deployment", ...all, "--cascade=foreground"]);
+  await lab.kubectl(CLUSTER, ["delete", "pod", ...all, "--grace-period=1"]);
   await lab.kubectl(CLUSTER, ["delete", "namespace", namespace]);
 }
 

@@ -66,7 +66,10 @@ export async function readObjects(lab: KubernetesTestLab, cluster: string): Prom
   return linesOf(await lab.kubectl(cluster, ["get", wanted.join(","), "-A", "-o", path]));
 }
 
-/** Object → version, of everything that belongs to an installation. */
+/**
+ * Object → version, of everything that belongs to an installation; identities come and go with the
+ * cluster's pods.
+ */
 export async function readVersions(
   lab: KubernetesTestLab,
   place: { readonly cluster: string; readonly namespace: string },
@@ -76,7 +79,8 @@ export async function readVersions(
   const namespaced =
     "configmaps,secrets,services,serviceaccounts,deployments,daemonsets,replicasets,pods," +
     "roles,rolebindings,poddisruptionbudgets,endpointslices,leases";
-  const inside = ["get", namespaced, "-n", namespace, "-o", `jsonpath=${line}`];
+  const still = ["-l", "!tombolo.io/identities"];
+  const inside = ["get", namespaced, ...still, "-n", namespace, "-o", `jsonpath=${line}`];
   const selector = ["-l", "app.kubernetes.io/managed-by=mesh-install"];
   const outside = ["get", "namespaces,clusterroles,clusterrolebindings", ...selector];
   return linesOf(
