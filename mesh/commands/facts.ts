@@ -18,7 +18,7 @@ reach the cluster's etcd from where they are.
   --losses-without  print instead what services would lose without that cluster
 
 Example:
-  mesh facts
+  mesh facts --context east
 `;
 
 const FLAGS = {

@@ -3,6 +3,8 @@ import { findCluster, findNode, type LabPlan } from "../../deploy/lab/plan.ts";
 
 /** Makes or removes a lab, or needs a token that nobody has yet. */
 const UNFIT = /^mesh (lab (up|down)|join)\b/;
+/** Wants a cluster of Kubernetes: tests/kubernetes and tests/kubernetes-lab run these commands. */
+const FOR_KUBERNETES = /^mesh (install|upgrade|uninstall|probe|lab kubectl)\b|--kubeconfig/;
 
 export interface Example {
   readonly line: string;
@@ -15,7 +17,7 @@ export function examplesOf(usage: string): Example[] {
   const found = examples
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !UNFIT.test(line))
+    .filter((line) => line !== "" && !UNFIT.test(line) && !FOR_KUBERNETES.test(line))
     .map((line) => ({ line, json: line.includes("--output json") }));
   const [first] = found;
   if (first === undefined || !usage.includes("--output") || found.some(({ json }) => json)) {
