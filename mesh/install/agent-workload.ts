@@ -16,6 +16,7 @@ import {
 } from "./configuration.ts";
 import type { Manifest } from "./manifest.ts";
 import type { InstallSettings } from "./settings.ts";
+import { healthProbes } from "./probes.ts";
 
 export const CLEANUP_NAME = "tombolo-cleanup";
 const CLEANUP_CONTAINER = "cleanup";
@@ -148,9 +149,6 @@ function daemonSet(
 }
 
 function agentContainer({ image, apiServer }: InstallSettings): object {
-  const probe = (path: string): object => ({
-    httpGet: { host: HEALTH.address, port: HEALTH.agent, path, scheme: "HTTP" },
-  });
   return {
     name: AGENT_CONTAINER,
     image,
@@ -159,19 +157,7 @@ function agentContainer({ image, apiServer }: InstallSettings): object {
     args: ["--config", CONFIG],
     env: environment(apiServerEnvironment(apiServer)),
     // Before the apiserver is there an agent is alive and not ready.
-    startupProbe: { ...probe("/healthz"), periodSeconds: 2, failureThreshold: 60 },
-    livenessProbe: {
-      ...probe("/healthz"),
-      periodSeconds: 10,
-      timeoutSeconds: 5,
-      failureThreshold: 6,
-    },
-    readinessProbe: {
-      ...probe("/readyz"),
-      periodSeconds: 3,
-      timeoutSeconds: 3,
-      failureThreshold: 3,
-    },
+    ...healthProbes(HEALTH.agent, { startupSeconds: 120 }),
     resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { memory: "1Gi" } },
     securityContext: rootWith(CAPABILITIES),
     volumeMounts: mounts(MOUNTED.map(([key]) => key)),

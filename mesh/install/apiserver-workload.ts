@@ -20,6 +20,7 @@ import {
 } from "./configuration.ts";
 import type { Manifest } from "./manifest.ts";
 import type { InstallSettings } from "./settings.ts";
+import { healthProbes } from "./probes.ts";
 
 /** The user that "nonroot" images know; nothing on the node belongs to it. */
 const USER = 65_532;
@@ -108,9 +109,6 @@ function tolerations(): object[] {
 }
 
 function apiserverContainer({ image, apiServer }: InstallSettings): object {
-  const probe = (path: string): object => ({
-    httpGet: { host: HEALTH.address, port: HEALTH.apiserver, path, scheme: "HTTP" },
-  });
   return {
     name: APISERVER_CONTAINER,
     image,
@@ -123,19 +121,7 @@ function apiserverContainer({ image, apiServer }: InstallSettings): object {
       { name: "join", containerPort: JOIN_PORT, hostPort: JOIN_PORT, protocol: "TCP" },
     ],
     // A start reads the whole cluster and gives etcd its users: minutes are allowed, not spent.
-    startupProbe: { ...probe("/healthz"), periodSeconds: 2, failureThreshold: 150 },
-    livenessProbe: {
-      ...probe("/healthz"),
-      periodSeconds: 10,
-      timeoutSeconds: 5,
-      failureThreshold: 6,
-    },
-    readinessProbe: {
-      ...probe("/readyz"),
-      periodSeconds: 3,
-      timeoutSeconds: 3,
-      failureThreshold: 3,
-    },
+    ...healthProbes(HEALTH.apiserver, { startupSeconds: 300 }),
     resources: {
       requests: { cpu: "100m", memory: "256Mi" },
       // etcd maps its data: a limit that a large mesh reaches would end it again and again.
