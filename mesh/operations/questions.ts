@@ -1,5 +1,7 @@
 // What a drill asks of an agent or of an apiserver (`tombolo.ask.CLUSTER.NODE`), and the answers:
-// JSON, one question a message. Everything that takes effect has an end of its own.
+// JSON, one question a message. Everything that takes effect has an end of its own. `AnswerTo` says
+// which answer belongs to which question.
+import type { MinHealthy } from "../core/service.ts";
 
 /** Which way packets of a fault go, seen from the node that injects it. */
 export type FaultDirection = "both" | "outbound" | "inbound";
@@ -40,6 +42,8 @@ export interface CanaryOrder {
 
 export type Question =
   | { readonly ask: "hello" }
+  /** Asked of an agent: what its datapath holds of its cluster's services. */
+  | { readonly ask: "services" }
   | { readonly ask: "health" }
   | { readonly ask: "snapshot" }
   | { readonly ask: "flows"; readonly service: string; readonly peer: string }
@@ -56,7 +60,22 @@ export type Question =
       readonly fault: DaemonFault;
       readonly ttlMs: number;
     }
+  /** Ends every fault of that drill, or of any drill if it is "". Canaries go on. */
   | { readonly ask: "lift"; readonly drill: string }
+  /**
+   * Asked of an apiserver: one drill at a time. It writes the key of mesh/kvstore/drill-lock.ts
+   * with a lease of `ttlMs` unless another drill holds it; the holder asks again to renew.
+   */
+  | {
+      readonly ask: "lock";
+      readonly drill: string;
+      /** Who runs it, in words for people. */
+      readonly holder: string;
+      readonly ttlMs: number;
+    }
+  /** Takes the key away if that drill holds it; with "" whoever holds it: the kill switch. */
+  | { readonly ask: "unlock"; readonly drill: string }
+  /** In place of what the same drill ordered before. Without orders: send no more; records stay. */
   | {
       readonly ask: "canaries";
       readonly drill: string;
@@ -73,6 +92,88 @@ export type Question =
 
 /** A fault that is not renewed for this long is over, at the latest. */
 export const FAULT_TTL_MAX_MS = 10_000;
+
+export interface HelloAnswer {
+  readonly cluster: string;
+  /** "_apiserver" for an apiserver. */
+  readonly node: string;
+  readonly version: string;
+  /** Wall clock of the answerer: how far clocks are apart is estimated from it. */
+  readonly timeMs: number;
+  /** Of an apiserver: the nodes of its own cluster. Of an agent: empty. */
+  readonly nodes: readonly string[];
+  /** The other clusters that it is connected with. */
+  readonly peers: readonly string[];
+}
+
+export interface ServicesAnswer {
+  readonly services: readonly ServiceFacts[];
+}
+
+/** A service of the asked node's cluster, as that node's datapath chooses for it. */
+export interface ServiceFacts {
+  /** "NAMESPACE/NAME". */
+  readonly service: string;
+  readonly global: boolean;
+  readonly minHealthy?: MinHealthy;
+  readonly frontends: readonly {
+    readonly address: string;
+    readonly port: number;
+    readonly protocol: "TCP" | "UDP";
+    readonly groups: readonly GroupFacts[];
+  }[];
+}
+
+export interface GroupFacts {
+  readonly cluster: string;
+  readonly tier: number;
+  readonly weight: number;
+  /** Whether its cluster may be given new connections now. */
+  readonly usable: boolean;
+  /** Whether new connections go there now. */
+  readonly inUse: boolean;
+  readonly backends: readonly {
+    readonly address: string;
+    readonly port: number;
+    /** Name of the node that it lives on; "" if that is not known. */
+    readonly node: string;
+    readonly up: boolean;
+  }[];
+}
+
+export type LockAnswer =
+  | { readonly held: true }
+  /** By whom, in the holder's words, if another drill has it. */
+  | { readonly held: false; readonly drill: string; readonly holder: string };
+
+/** "inject", "break", "lift", "unlock", "canaries" are done when they are answered. */
+export interface DoneAnswer {
+  readonly done: true;
+}
+
+export interface CanaryRecordsAnswer {
+  /** In the order of the orders: the records from `from` on. */
+  readonly orders: readonly {
+    readonly records: readonly CanaryRecord[];
+    /** All of the order's kept connections (`keepOne`), oldest first; one that ends is replaced. */
+    readonly kept: readonly KeptFlow[];
+  }[];
+}
+
+/** A connection that is asked something now and then and otherwise stays open. */
+export interface KeptFlow {
+  readonly openedAtMs: number;
+  /** "CLUSTER/POD" or "CLUSTER", as in CanaryRecord. */
+  readonly answer: string;
+  /** -1 while it is open. */
+  readonly endedAtMs: number;
+  /** "hung": it is open and answers nothing for longer than `timeoutMs`. */
+  readonly end: "" | "closed" | "reset" | "hung";
+}
+
+export interface TimelineAnswer {
+  readonly entries: readonly TimelineEntry[];
+}
 
 /** Numbered from 0 within its order. */
 export interface CanaryRecord {
@@ -118,3 +219,22 @@ export interface SnapshotAnswer {
   readonly digests: Readonly<Record<string, string>>;
   readonly rows: Readonly<Record<string, number>>;
 }
+
+/** Which answer each question gets. */
+export interface Answers {
+  readonly hello: HelloAnswer;
+  readonly services: ServicesAnswer;
+  readonly health: HealthAnswer;
+  readonly snapshot: SnapshotAnswer;
+  readonly flows: FlowsAnswer;
+  readonly inject: DoneAnswer;
+  readonly break: DoneAnswer;
+  readonly lift: DoneAnswer;
+  readonly lock: LockAnswer;
+  readonly unlock: DoneAnswer;
+  readonly canaries: DoneAnswer;
+  readonly "canary-records": CanaryRecordsAnswer;
+  readonly timeline: TimelineAnswer;
+}
+
+export type AnswerTo<Asked extends Question> = Answers[Asked["ask"]];
