@@ -198,6 +198,13 @@ export function linkAddress(member: LabMember, family: AddressFamily): string {
   return link.address;
 }
 
+/** Every address of the cluster's members on the underlay. */
+export function underlayPrefix(clusterId: number, family: AddressFamily): string {
+  return family === 4
+    ? `${UNDERLAY_IPV4}.${clusterId}.0/24`
+    : `${UNDERLAY_IPV6}:${clusterId.toString(16)}::/48`;
+}
+
 function validateSize(size: LabSize): void {
   if (size.clusters.length < 1 || size.clusters.length > CLUSTERS_MAX) {
     throw new MeshError(

@@ -12,6 +12,7 @@ import { inNodePod } from "./in-node-pod.ts";
 import { installCommand } from "./install.ts";
 import { inviteCommand } from "./invite.ts";
 import { joinCommand } from "./join.ts";
+import { labCut, labHeal } from "./lab-cut.ts";
 import { labDown } from "./lab-down.ts";
 import { labExec } from "./lab-exec.ts";
 import { labKubectl } from "./lab-kubectl.ts";
@@ -44,6 +45,8 @@ export const COMMANDS: readonly Command[] = [
   labKubectl,
   labPodAdd,
   labPodDelete,
+  labCut,
+  labHeal,
   labDown,
   inNodePod(nodeStatusCommand),
   inNodePod(serviceListCommand),
