@@ -70,6 +70,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["deploy/tour/tour.ts", "tests/e2e/lab-tour.test.ts"],
   ["mesh/api/apiserver-server.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["mesh/commands/lab-status.ts", "tests/e2e/lab-down.test.ts"],
+  ["mesh/kvstore/drill-lock.ts", "tests/integration/drill-lock.test.ts"],
   ["mesh/connect/gather-facts.ts", "tests/integration/connect.test.ts"],
   ["mesh/connect/kubernetes-access.ts", "tests/contract/cluster-access-memory.test.ts"],
   ["mesh/connect/kubernetes-cluster.ts", "tests/contract/cluster-access-memory.test.ts"],
