@@ -1,12 +1,15 @@
 // The kinds that are mirrored: how each is read at the peer and where it stands in our cache.
 import { createTable } from "../../mesh/core/table.ts";
 import {
+  cachedDrainsPrefix,
   cacheWatchPrefix,
+  drainsSyncedKey,
   EXPORTED_KINDS,
   syncedKey,
   type ExportedKind,
 } from "../../mesh/kvstore/keys.ts";
 import {
+  drainsKind,
   endpointsKind,
   identitiesKind,
   nodesKind,
@@ -22,8 +25,11 @@ import {
 } from "./kind-mirror.ts";
 import { claimsOfEndpoint, claimsOfNode, claimsOfService } from "./record-claims.ts";
 
+/** What older peers have not is optional: nobody waits until it is read. */
+export type MirroredKindName = ExportedKind | "drains";
+
 export interface MirroredKind {
-  readonly kind: ExportedKind;
+  readonly kind: MirroredKindName;
   readonly mirror: KindMirror;
   /** What the session reads. */
   readonly session: SessionKind<MirroredRecord>;
@@ -32,21 +38,28 @@ export interface MirroredKind {
 }
 
 export function createMirroredKinds(peer: string, claims: Claims): MirroredKind[] {
-  return EXPORTED_KINDS.map((kind) => {
+  return [...EXPORTED_KINDS, "drains" as const].map((kind) => {
     const read = readingOf(kind, peer);
-    const cachePrefix = cacheWatchPrefix(kind, peer);
+    const cachePrefix = kind === "drains" ? cachedDrainsPrefix(peer) : cacheWatchPrefix(kind, peer);
+    const cacheCanaryKey =
+      kind === "drains"
+        ? drainsSyncedKey({ cluster: peer, cached: true })
+        : syncedKey({ cluster: peer, kind, cached: true });
     const mirror = createKindMirror({ peer, cachePrefix, claims, parse: read.parse });
     return {
       kind,
       mirror,
       session: { ...read, table: mirror.table },
       cachePrefix,
-      cacheCanaryKey: syncedKey({ cluster: peer, kind, cached: true }),
+      cacheCanaryKey,
     };
   });
 }
 
-function readingOf(kind: ExportedKind, peer: string): Omit<SessionKind<MirroredRecord>, "table"> {
+function readingOf(
+  kind: MirroredKindName,
+  peer: string,
+): Omit<SessionKind<MirroredRecord>, "table"> {
   // The factories ask for a table of parsed records; ours holds bytes, so theirs stays unused.
   const options = { cluster: peer, layout: "state" } as const;
   switch (kind) {
@@ -69,6 +82,11 @@ function readingOf(kind: ExportedKind, peer: string): Omit<SessionKind<MirroredR
       return mirroredKind(
         servicesKind({ ...options, table: createTable({ name: "unused" }) }),
         claimsOfService,
+      );
+    case "drains":
+      return mirroredKind(
+        drainsKind({ ...options, table: createTable({ name: "unused" }) }),
+        () => [],
       );
   }
 }

@@ -46,6 +46,8 @@ export interface PeerParts {
   readonly kinds: readonly {
     readonly kind: string;
     readonly prefix: string;
+    /** Not waited for. */
+    readonly optional?: boolean;
     readonly mirror: KindMirrorStatus;
     readonly writer: WriterStatus | undefined;
     readonly read: boolean;
@@ -64,7 +66,7 @@ export function statusFromPeer(parts: PeerParts): PeerStatus {
     heartbeatAgeSeconds: beatMs === undefined ? -1 : (parts.nowMs - beatMs) / 1_000,
     reconnections: session?.reconnections ?? 0,
     kinds,
-    synced: kinds.every((kind) => kind.synced),
+    synced: kinds.every((kind, index) => kind.synced || parts.kinds[index]?.optional === true),
     version: parts.version,
   };
 }

@@ -210,6 +210,7 @@ class Peer implements PeerMirror {
       kinds: this.#kinds.map(({ kind, mirror, session }) => ({
         kind,
         prefix: session.prefix,
+        optional: session.optional === true,
         mirror: mirror.status(),
         writer: this.#writers.get(kind)?.status(),
         read: mirror.table.synced,

@@ -3,6 +3,7 @@
 // which vouch for the rest; then the rest. May be repeated from the start at any point.
 import type { Clock } from "../../mesh/core/clock.ts";
 import {
+  cachedDrainsPrefix,
   cacheWatchPrefix,
   clusterConfigKey,
   EXPORTED_KINDS,
@@ -29,5 +30,6 @@ export async function removeCachedPeer(
   for (const kind of EXPORTED_KINDS) {
     await store.deletePrefix(cacheWatchPrefix(kind, name), signal);
   }
+  await store.deletePrefix(cachedDrainsPrefix(name), signal);
   await store.commit([{ kind: "delete", key: cachedVersionKey(name) }], signal);
 }

@@ -78,6 +78,31 @@ export function configuredPeersSyncedKey(cluster: string): string {
   return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/peers/v1`;
 }
 
+/** What a cluster orders of itself: less of it for everybody; ends with "/". */
+export function drainsPrefix(cluster: string): string {
+  return `${TOMBOLO_STATE_PREFIX}/drains/v1/${cluster}/`;
+}
+
+/** Our copy of a peer's; ends with "/". */
+export function cachedDrainsPrefix(cluster: string): string {
+  return `${TOMBOLO_CACHE_PREFIX}/drains/v1/${cluster}/`;
+}
+
+/** Older members of the mesh never write it: nobody may wait for it. */
+export function drainsSyncedKey(options: { cluster: string; cached: boolean }): string {
+  const root = options.cached ? TOMBOLO_CACHE_PREFIX : TOMBOLO_STATE_PREFIX;
+  return `${SYNCED_PREFIX}${options.cluster}/${root}/drains/v1`;
+}
+
+/** What a cluster orders about its peers, for its own agents; ends with "/". */
+export function localDrainsPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/drains/v1/${cluster}/`;
+}
+
+export function localDrainsSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/drains/v1`;
+}
+
 /** Which Tombolo a cluster runs, as JSON `{"version":"0.1.0"}`; absent for plain Cilium members. */
 export function versionKey(cluster: string): string {
   return `${TOMBOLO_STATE_PREFIX}/versions/v1/${cluster}`;

@@ -17,4 +17,9 @@ export interface SessionKind<T> {
   readonly maxRecords: number;
   /** A longer value is dropped and counted. */
   readonly maxValueBytes: number;
+  /**
+   * Older members do not have this kind. It is read once its canary is there, and never without
+   * one; nobody waits for it, so its table may stay unsynced for ever.
+   */
+  readonly optional?: boolean;
 }

@@ -128,7 +128,7 @@ class Session {
           changed: () => this.#changed(),
           rejections: this.#rejections,
           canaryPresent: () =>
-            this.#epoch.config?.capabilities.syncedCanaries === false ||
+            (this.#epoch.config?.capabilities.syncedCanaries === false && kind.optional !== true) ||
             this.#epoch.canaries.has(kind.canaryKey),
         }),
     );
@@ -389,7 +389,9 @@ class Session {
     const { config, configListed, refusal } = this.#epoch;
     const interruption =
       this.#epoch.interruption ??
-      this.#readers.find((reader) => reader.interruption !== undefined)?.interruption;
+      this.#readers.find(
+        ({ interruption: reason, kind }) => reason !== undefined && kind.optional !== true,
+      )?.interruption;
     if (interruption !== undefined)
       return this.#everReady
         ? { kind: "stale", reason: `not connected: ${interruption.message}` }
@@ -412,6 +414,7 @@ class Session {
     if (!configListed) return "an answer";
     if (config === undefined) return clusterConfigKey(this.#options.cluster);
     for (const { kind, listed } of this.#readers) {
+      if (kind.optional === true) continue;
       if (config.capabilities.syncedCanaries && !canaries.has(kind.canaryKey))
         return kind.canaryKey;
       // A second list does not make the table worse than it was.

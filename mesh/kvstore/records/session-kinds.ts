@@ -4,9 +4,14 @@ import type { EndpointAddress, MeshNode } from "../../core/node.ts";
 import type { ClusterService, LocalService } from "../../core/service.ts";
 import type { WritableTable } from "../../core/table.ts";
 import {
+  cachedDrainsPrefix,
   cacheWatchPrefix,
   configuredPeersPrefix,
   configuredPeersSyncedKey,
+  drainsPrefix,
+  drainsSyncedKey,
+  localDrainsPrefix,
+  localDrainsSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
   stateWatchPrefix,
@@ -14,6 +19,7 @@ import {
   type ExportedKind,
 } from "../keys.ts";
 import type { SessionKind } from "../session-kind.ts";
+import { MAX_DRAINS, parseDrain, parseOwnDrain, type DrainRecord } from "./drain.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { parseIdentity, type IdentityRecord } from "./identity.ts";
 import { parseLocalService } from "./local-service.ts";
@@ -52,6 +58,8 @@ export const ENDPOINT_MAX_BYTES = 32 * 1024;
 export const SERVICE_MAX_BYTES = 1_536 * 1024;
 /** A name of 32 characters and a number; the rest is room for later fields. */
 export const PEER_MAX_BYTES = 4 * 1024;
+/** A thousand services with names of full length, and a reason. */
+export const DRAIN_MAX_BYTES = 160 * 1024;
 
 export function nodesKind(options: KindOptions<MeshNode>): SessionKind<MeshNode> {
   return {
@@ -127,6 +135,36 @@ export function configuredPeersKind(
     },
     maxRecords: MAX_PEERS,
     maxValueBytes: PEER_MAX_BYTES,
+  };
+}
+
+/** What a cluster says of itself. Optional: members of older versions, and of Cilium, say nothing. */
+export function drainsKind(options: KindOptions<DrainRecord>): SessionKind<DrainRecord> {
+  const { cluster, layout, table } = options;
+  const cached = layout === "cache";
+  return {
+    prefix: cached ? cachedDrainsPrefix(cluster) : drainsPrefix(cluster),
+    canaryKey: drainsSyncedKey({ cluster, cached }),
+    table,
+    parse: parseOwnDrain,
+    maxRecords: MAX_DRAINS,
+    maxValueBytes: DRAIN_MAX_BYTES,
+    optional: true,
+  };
+}
+
+/** About peers, for the cluster's own agents. */
+export function localDrainsKind(
+  options: Omit<KindOptions<DrainRecord>, "layout">,
+): SessionKind<DrainRecord> {
+  return {
+    prefix: localDrainsPrefix(options.cluster),
+    canaryKey: localDrainsSyncedKey(options.cluster),
+    table: options.table,
+    parse: parseDrain,
+    maxRecords: MAX_DRAINS,
+    maxValueBytes: DRAIN_MAX_BYTES,
+    optional: true,
   };
 }
 

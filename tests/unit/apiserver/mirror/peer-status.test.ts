@@ -112,6 +112,8 @@ describe("statusFromPeer()", () => {
       false,
     );
     expect(statusFromPeer({ ...PARTS, kinds: [KIND, unwritten] }).synced).toBe(false);
+    const optional = { ...unwritten, optional: true };
+    expect(statusFromPeer({ ...PARTS, kinds: [KIND, optional] }).synced).toBe(true);
   });
 
   test("has no heartbeat age before the first", () => {

@@ -116,6 +116,32 @@ describe("createPeerMirror()", () => {
     expect(peer.status()).toMatchObject({ state: "ready", synced: true, id: 2 });
   });
 
+  test("mirrors what a peer says of its own drains, and nothing that it says of others", async () => {
+    const drain = (id: string, cluster: string): string =>
+      JSON.stringify({ id, cluster, percent: 100 });
+    await put(peerStore, {
+      [CONFIG]: config(2),
+      "tombolo/state/drains/v1/west/a": drain("a", "west"),
+      "tombolo/state/drains/v1/west/b": drain("b", "east"),
+      "cilium/synced/west/tombolo/state/drains/v1": "2026-01-01T00:00:00Z",
+      ...canaries,
+    });
+    const peer = await start();
+    await beat();
+    await clock.advance(2_000);
+    expect(await keys("tombolo/cache/drains/")).toEqual(["tombolo/cache/drains/v1/west/a"]);
+    expect(await keys("cilium/synced/west/tombolo/")).toEqual([
+      "cilium/synced/west/tombolo/cache/drains/v1",
+    ]);
+    const status = peer.status();
+    expect(status).toMatchObject({ state: "ready", synced: true });
+    expect(status.kinds.find(({ kind }) => kind === "drains")).toMatchObject({
+      records: 1,
+      rejected: 1,
+      rejectedLatest: [expect.stringContaining('"west" drains cluster "east"')],
+    });
+  });
+
   const refused: [string, string, string][] = [
     ["with our id", config(1), 'its id 1 is that of "east"'],
     ["that only holds a copy", config(2, { cached: true }), "only holds a mirrored copy"],

@@ -10,6 +10,7 @@ const signal = new AbortController().signal;
 const CONFIG = "cilium/cluster-config/west";
 const CANARY = "cilium/synced/west/cilium/cache/ip/v1";
 const RECORD = "cilium/cache/ip/v1/west/10.2.0.5";
+const DRAIN = "tombolo/cache/drains/v1/west/a";
 const OTHERS = ["cilium/cache/ip/v1/west-2/10.3.0.5", "cilium/cluster-config/west-2"];
 
 describe("removeCachedPeer()", () => {
@@ -17,7 +18,7 @@ describe("removeCachedPeer()", () => {
     const store = createMemoryStore(new MemoryEtcd());
     const clock = createFakeClock();
     await store.commit(
-      [CONFIG, CANARY, RECORD, ...OTHERS].map((key) => ({
+      [CONFIG, CANARY, RECORD, DRAIN, ...OTHERS].map((key) => ({
         kind: "put",
         key,
         value: Buffer.from("x"),
@@ -37,6 +38,7 @@ describe("removeCachedPeer()", () => {
     await clock.advance(1);
     await removal;
     expect(await keys()).toEqual(OTHERS);
+    expect(await store.get(DRAIN, signal)).toBeUndefined();
     store.close();
   });
 });

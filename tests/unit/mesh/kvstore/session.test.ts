@@ -15,6 +15,7 @@ import { ExportingCluster, INTERVAL_MS } from "../../../fakes/exporting-cluster.
 
 const MINUTE_MS = 60_000;
 const MAX_RECORDS = 20;
+const OPTIONAL_CANARY = "cilium/synced/east/optional";
 
 class World {
   readonly etcd = new MemoryEtcd();
@@ -22,11 +23,14 @@ class World {
   readonly writer = new ExportingCluster(this.etcd, this.clock);
   readonly store: MemoryStore = createMemoryStore(this.etcd);
   readonly table: WritableTable<string> = createTable<string>({ name: "services" });
+  readonly optional: WritableTable<string> = createTable<string>({ name: "optional" });
   readonly session: ClusterSession;
   readonly #end = new AbortController();
   #run: Promise<void> | undefined;
 
-  constructor(options: { expectedId?: number; drainOnConfigRemoval?: boolean } = {}) {
+  constructor(
+    options: { expectedId?: number; drainOnConfigRemoval?: boolean; optionalKind?: boolean } = {},
+  ) {
     this.session = createClusterSession({
       ...options,
       cluster: this.writer.name,
@@ -44,6 +48,19 @@ class World {
           maxRecords: MAX_RECORDS,
           maxValueBytes: 100,
         },
+        ...(options.optionalKind === true
+          ? [
+              {
+                prefix: "optional/",
+                canaryKey: OPTIONAL_CANARY,
+                table: this.optional,
+                parse: (_: string, value: Buffer) => value.toString(),
+                maxRecords: MAX_RECORDS,
+                maxValueBytes: 100,
+                optional: true,
+              },
+            ]
+          : []),
       ],
       clock: this.clock,
       random: () => 0.5,
@@ -121,6 +138,22 @@ describe("ClusterSession before it is ready", () => {
     await world.writer.writeAll();
     world.store.reconnect();
     await world.clock.settle();
+    expect(world.state()).toBe("ready");
+  });
+
+  test("does not wait for a kind that older members do not have, and reads it when it comes", async () => {
+    const world = keep(new World({ optionalKind: true }));
+    world.writer.records.set("a", "1");
+    await world.writer.writeAll();
+    await world.start();
+    expect(world.state()).toBe("ready");
+    expect(world.optional.synced).toBe(false);
+    await world.writer.commit({ kind: "put", key: "optional/x", value: Buffer.from("1") });
+    await world.clock.settle();
+    expect([world.optional.synced, world.optional.size]).toEqual([false, 0]);
+    await world.writer.commit({ kind: "put", key: OPTIONAL_CANARY, value: Buffer.from("now") });
+    await world.clock.settle();
+    expect([world.optional.synced, world.optional.get("x")]).toEqual([true, "1"]);
     expect(world.state()).toBe("ready");
   });
 
