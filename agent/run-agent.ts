@@ -119,7 +119,13 @@ async function runNode(
   const startedMs = clock.monotonicMs();
   const ip = createIpCommand();
   const { device, port, underlayMtu } = config.overlay;
-  const devices = createNodeDevices({ ip, device, port, procSysNet: config.procSysNet });
+  const devices = createNodeDevices({
+    ip,
+    device,
+    port,
+    procSysNet: config.procSysNet,
+    nodeId: `${config.cluster.name}/${config.nodeName}`,
+  });
   const overlayIfindex = await devices.ensureOverlay(signal);
   using datapath: Datapath = openDatapath({
     bpfRoot: config.bpfRoot,

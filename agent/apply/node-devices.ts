@@ -1,6 +1,7 @@
 // The node's own devices and kernel settings: the overlay device, a device that carries the
 // node's address in each pod prefix, forwarding. Every step looks first and changes only what
 // differs; nothing that was not made here is removed.
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
 import type { IpCommand } from "./ip-command.ts";
@@ -15,6 +16,8 @@ export interface NodeDevicesOptions {
    * where that one is read-only, as in most containers.
    */
   readonly procSysNet: string;
+  /** Names the node among all nodes of all clusters: "CLUSTER/NODE". */
+  readonly nodeId: string;
 }
 
 export interface NodeDevices {
@@ -35,13 +38,21 @@ export const HOST_DEVICE = "tombolo_host";
 const HOST_DEVICE_PEER = "tombolo_net";
 
 /**
- * The same address on every node's overlay device. The device resolves no neighbours (`arp off`),
- * so the kernel addresses every frame to the device's own address, and the receiver takes it.
+ * The address of a node's overlay device: another one on every node. The device resolves no
+ * neighbours (`arp off`), so the kernel addresses a node's own frames to the sender's address;
+ * from_overlay does not mind, but VXLAN drops a frame whose source is the receiver's own address,
+ * because it takes it for a loop.
  */
-const OVERLAY_MAC = "02:74:6f:6d:62:6f";
+export function overlayMac(nodeId: string): string {
+  const bytes = createHash("sha256").update(nodeId).digest().subarray(0, 6);
+  // Locally administered, not a group.
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
 
 export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
   const { ip, device, port, procSysNet } = options;
+  const mac = overlayMac(options.nodeId);
 
   return {
     async ensureOverlay(signal) {
@@ -49,13 +60,16 @@ export function createNodeDevices(options: NodeDevicesOptions): NodeDevices {
       if (found === undefined) {
         await ip.batch(
           [
-            `link add ${device} address ${OVERLAY_MAC} type vxlan external dstport ${port} udp6zerocsumrx`,
+            `link add ${device} address ${mac} type vxlan external dstport ${port} udp6zerocsumrx`,
             `link set ${device} addrgenmode none`,
           ],
           signal,
         );
       } else {
         refuseOtherDevice(found, options);
+        if (found["address"] !== mac) {
+          await ip.run(["link", "set", device, "address", mac], signal);
+        }
       }
       await ip.run(["link", "set", device, "arp", "off", "up"], signal);
       if ((await findLink(ip, HOST_DEVICE, signal)) === undefined) {

@@ -2,12 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createNodeDevices } from "../../../../agent/apply/node-devices.ts";
+import { createNodeDevices, overlayMac } from "../../../../agent/apply/node-devices.ts";
 import { createScriptedIp, type ScriptedIp } from "../../../fakes/ip-command.ts";
 
 const never = new AbortController().signal;
+const NODE_ID = "east/node1";
 const VXLAN = {
   ifindex: 7,
+  address: overlayMac(NODE_ID),
   mtu: 1450,
   linkinfo: { info_kind: "vxlan", info_data: { external: true, port: 8472 } },
 };
@@ -15,7 +17,8 @@ const VXLAN = {
 describe("createNodeDevices()", () => {
   let procSysNet: string;
   let ip: ScriptedIp;
-  const devices = () => createNodeDevices({ ip, device: "tombolo_vxlan", port: 8472, procSysNet });
+  const devices = () =>
+    createNodeDevices({ ip, device: "tombolo_vxlan", port: 8472, procSysNet, nodeId: NODE_ID });
   const setting = (name: string): Promise<string> => readFile(join(procSysNet, name), "utf8");
   const know = (name: string, link: Record<string, unknown>): void => {
     ip.answers.set(`-details link show dev ${name}`, [link]);
@@ -50,6 +53,14 @@ describe("createNodeDevices()", () => {
     know("tombolo_host", { ifindex: 8 });
     expect(await devices().ensureOverlay(never)).toBe(7);
     expect(ip.lines.filter((line) => line.includes(" add "))).toEqual([]);
+    expect(ip.lines.filter((line) => line.includes("address"))).toEqual([]);
+  });
+
+  test("ensureOverlay() gives a device that other nodes have too an address of its own", async () => {
+    know("tombolo_vxlan", { ...VXLAN, address: "02:74:6f:6d:62:6f" });
+    know("tombolo_host", {});
+    await devices().ensureOverlay(never);
+    expect(ip.lines).toContain(`link set tombolo_vxlan address ${overlayMac(NODE_ID)}`);
   });
 
   test("ensureOverlay() sets what forwarding needs, and passes over what the kernel has not", async () => {
@@ -95,5 +106,14 @@ describe("createNodeDevices()", () => {
       "address add fd00::1/128 dev tombolo_host nodad",
       "address del 10.9.9.1/32 dev tombolo_host",
     ]);
+  });
+});
+
+describe("overlayMac()", () => {
+  test("is a unicast address of local administration, another one for every node", () => {
+    const macs = ["east/node1", "east/node2", "west/node1"].map(overlayMac);
+    expect(new Set(macs).size).toBe(3);
+    for (const mac of macs) expect(mac).toMatch(/^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);
+    expect(overlayMac("east/node1")).toBe(macs[0]);
   });
 });
