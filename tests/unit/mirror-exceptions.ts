@@ -46,6 +46,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["bpf/datapath.ts", "tests/bpf/adoption.test.ts"],
   ["bpf/gen.ts", "tests/bpf/gen.test.ts"],
   ["bpf/libbpf.ts", "tests/bpf/adoption.test.ts"],
+  ["bpf/libc.ts", "tests/unit/bpf/socket.test.ts"],
   ["bpf/link.ts", "tests/bpf/adoption.test.ts"],
   ["bpf/map.ts", "tests/contract/bpf-map.test.ts"],
   ["bpf/object.ts", "tests/bpf/adoption.test.ts"],
