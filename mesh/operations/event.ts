@@ -16,6 +16,9 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
+/** As JSON. A sentence and a dozen figures are below 2 KB. */
+export const EVENT_MAX_BYTES = 16 * 1024;
+
 export interface MeshEvent {
   /** Unique; by it JetStream drops what was sent twice. */
   readonly id: string;
