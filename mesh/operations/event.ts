@@ -2,7 +2,8 @@
 // `mesh events`. Pure: types, and parsing of what others sent.
 
 /** Levels as people sort them: `info` is ordinary, `warning` wants a look, `error` costs something. */
-export type EventSeverity = "info" | "warning" | "error";
+export const EVENT_SEVERITIES = ["info", "warning", "error"] as const;
+export type EventSeverity = (typeof EVENT_SEVERITIES)[number];
 
 /** What it is about; the last part of the subject `tombolo.events.CLUSTER.KIND`. */
 export const EVENT_KINDS = [

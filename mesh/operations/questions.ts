@@ -42,8 +42,12 @@ export interface CanaryOrder {
 
 export type Question =
   | { readonly ask: "hello" }
-  /** Asked of an agent: what its datapath holds of its cluster's services. */
-  | { readonly ask: "services" }
+  /** Asked of an agent: what its datapath holds of its cluster's services, by name, in pages. */
+  | {
+      readonly ask: "services";
+      /** The last name of the page before; "" for the first page. */
+      readonly after: string;
+    }
   | { readonly ask: "health" }
   | { readonly ask: "snapshot" }
   | { readonly ask: "flows"; readonly service: string; readonly peer: string }
@@ -65,6 +69,7 @@ export type Question =
   /**
    * Asked of an apiserver: one drill at a time. It writes the key of mesh/kvstore/drill-lock.ts
    * with a lease of `ttlMs` unless another drill holds it; the holder asks again to renew.
+   * A renewal never takes the key anew: whoever took it away has stopped the drill.
    */
   | {
       readonly ask: "lock";
@@ -72,6 +77,7 @@ export type Question =
       /** Who runs it, in words for people. */
       readonly holder: string;
       readonly ttlMs: number;
+      readonly renew: boolean;
     }
   /** Takes the key away if that drill holds it; with "" whoever holds it: the kill switch. */
   | { readonly ask: "unlock"; readonly drill: string }
@@ -106,8 +112,10 @@ export interface HelloAnswer {
   readonly peers: readonly string[];
 }
 
+/** As many services as fit into 512 KiB or so; `more` are behind the last of them. */
 export interface ServicesAnswer {
   readonly services: readonly ServiceFacts[];
+  readonly more: boolean;
 }
 
 /** A service of the asked node's cluster, as that node's datapath chooses for it. */
@@ -143,7 +151,7 @@ export interface GroupFacts {
 
 export type LockAnswer =
   | { readonly held: true }
-  /** By whom, in the holder's words, if another drill has it. */
+  /** Which drill has it, and the holder's words; "" if a renewal finds that nobody has. */
   | { readonly held: false; readonly drill: string; readonly holder: string };
 
 /** "inject", "break", "lift", "unlock", "canaries" are done when they are answered. */
@@ -151,8 +159,11 @@ export interface DoneAnswer {
   readonly done: true;
 }
 
+/** So many records an answer holds for each order; ask again for more. */
+export const CANARY_RECORDS_MAX = 1_000;
+
 export interface CanaryRecordsAnswer {
-  /** In the order of the orders: the records from `from` on. */
+  /** In the order of the orders: the records from `from` on, up to the first under way. */
   readonly orders: readonly {
     readonly records: readonly CanaryRecord[];
     /** All of the order's kept connections (`keepOne`), oldest first; one that ends is replaced. */
