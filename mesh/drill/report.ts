@@ -1,6 +1,7 @@
 // What a drill found out: the one document from which JUnit, the HTML page, `mesh drill show` and
 // `compare` are made. Versioned: readers refuse what they do not know. Times are milliseconds of
-// the coordinator's wall clock since 1970 where they say `AtMs`, else milliseconds after `injectedAtMs`.
+// the coordinator's wall clock since 1970 where they say `AtMs`, else milliseconds after
+// `injectedAtMs`.
 
 export const REPORT_VERSION = 1;
 
@@ -16,6 +17,8 @@ export interface Objectives {
   readonly maxHungFlows?: number;
   readonly maxP99Ms?: number;
   readonly maxReconnects?: number;
+  /** Share of answers that come from another cluster than before, 0 … 1, beyond chance. */
+  readonly maxMovedRatio?: number;
   readonly failbackRtoMs?: number;
 }
 

@@ -24,15 +24,15 @@ interface TxnResponse {
 const CALL_TIMEOUT_MS = 5_000;
 
 /**
- * Takes or renews the lock; undefined when it is ours, otherwise who has it. A renewal gets a new
- * lease, so that its length is always what was asked for last.
+ * Takes or renews the lock; undefined when it is ours, otherwise who has it ("" for nobody, which
+ * only a renewal finds). A renewal gets a new lease, so that it lasts as long as was asked last.
  */
 export async function takeDrillLock(
   connection: EtcdConnection,
-  lock: DrillLock & { readonly ttlMs: number },
+  lock: DrillLock & { readonly ttlMs: number; readonly renew: boolean },
   signal: AbortSignal,
 ): Promise<DrillLock | undefined> {
-  const { ttlMs, ...value } = lock;
+  const { ttlMs, renew, ...value } = lock;
   const { ID: lease } = await connection.call<{ ID: string }>(
     {
       service: "Lease",
@@ -45,7 +45,7 @@ export async function takeDrillLock(
   );
   const key = Buffer.from(DRILL_LOCK_KEY);
   const put = { request_put: { key, value: Buffer.from(JSON.stringify(value)), lease } };
-  const absent = { key, result: "Equal", target: "Create", create_revision: 0 };
+  const absent = { key, result: renew ? "Less" : "Equal", target: "Create", create_revision: 0 };
   const taken = await transact(connection, { compare: [absent], success: [put] }, signal);
   if (taken.succeeded) return undefined;
   const found = taken.responses?.[0]?.response_range?.kvs?.[0];
@@ -59,6 +59,7 @@ export async function takeDrillLock(
     }
   }
   await revoke(connection, lease, signal);
+  if (holder === undefined && renew) return { drill: "", holder: "" };
   if (holder === undefined || holder.drill === lock.drill) {
     throw new MeshError("conflict", "Cannot take the drill lock: it changed at the same time");
   }

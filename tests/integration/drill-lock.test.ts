@@ -17,11 +17,22 @@ async function startEtcd(): Promise<TestEtcd> {
   return etcd;
 }
 
-const lock = (drill: string, ttlMs = 60_000) => ({ drill, holder: `mesh for ${drill}`, ttlMs });
+const lock = (drill: string, { ttlMs = 60_000, renew = false } = {}) => ({
+  drill,
+  holder: `mesh for ${drill}`,
+  ttlMs,
+  renew,
+});
 
 async function leases({ connection }: TestEtcd): Promise<number> {
   const answer = await connection.call<{ leases: readonly unknown[] }>(
-    { service: "Lease", method: "leaseLeases", request: {}, timeoutMs: 5_000, doing: "list leases" },
+    {
+      service: "Lease",
+      method: "leaseLeases",
+      request: {},
+      timeoutMs: 5_000,
+      doing: "list leases",
+    },
     signal,
   );
   return answer.leases.length;
@@ -36,7 +47,8 @@ describe("takeDrillLock()", () => {
       expect(await takeDrillLock(connection, lock("one"), signal)).toBeUndefined();
       const holder = { drill: "one", holder: "mesh for one" };
       expect(await takeDrillLock(connection, lock("two"), signal)).toEqual(holder);
-      expect(await takeDrillLock(connection, lock("one"), signal)).toBeUndefined();
+      expect(await takeDrillLock(connection, lock("one", { renew: true }), signal)).toBeUndefined();
+      expect(await takeDrillLock(connection, lock("two", { renew: true }), signal)).toEqual(holder);
       // What was refused or renewed leaves no lease behind.
       expect(await leases(etcd)).toBe(1);
     },
@@ -47,7 +59,7 @@ describe("takeDrillLock()", () => {
     "gives it to another once the lease has run out",
     async () => {
       const { connection } = await startEtcd();
-      expect(await takeDrillLock(connection, lock("one", 1), signal)).toBeUndefined();
+      expect(await takeDrillLock(connection, lock("one", { ttlMs: 1 }), signal)).toBeUndefined();
       await eventually(
         async () => (await takeDrillLock(connection, lock("two"), signal)) === undefined,
       );
@@ -68,6 +80,11 @@ describe("releaseDrillLock()", () => {
       await releaseDrillLock(connection, "one", signal);
       expect(await takeDrillLock(connection, lock("two"), signal)).toBeUndefined();
       await releaseDrillLock(connection, "", signal);
+      // Whoever renews learns that it was stopped, and takes nothing anew.
+      expect(await takeDrillLock(connection, lock("two", { renew: true }), signal)).toEqual({
+        drill: "",
+        holder: "",
+      });
       expect(await takeDrillLock(connection, lock("three"), signal)).toBeUndefined();
       expect(DRILL_LOCK_KEY.startsWith("tombolo/local/")).toBe(true);
     },
