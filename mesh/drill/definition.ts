@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { parseClusterName } from "../core/cluster.ts";
 import { messageFromError } from "../core/errors.ts";
-import type { FaultDirection } from "../operations/questions.ts";
+import { BREAK_TTL_MAX_MS, type FaultDirection } from "../operations/questions.ts";
 import { Fields, type Place } from "./fields.ts";
 import { parseSchedule, type Schedule } from "./calendar.ts";
 import type { Objectives } from "./report.ts";
@@ -105,8 +105,8 @@ export interface DrillDefinition {
   readonly schedule: Schedule | undefined;
 }
 
-/** The longest that a fault may last. */
-const DURATION_MAX_MS = 12 * 3_600_000;
+/** The longest that a fault may last: canaries are ordered for an hour at most. */
+const DURATION_MAX_MS = 30 * 60_000;
 const SERVICE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const DRILL_NAME = /^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/;
 const FIELDS = [
@@ -149,15 +149,16 @@ export function definitionFrom(value: unknown, place: Place): DrillDefinition {
     throw fields.wrong("name", `is "${name}": want at most 40 of a-z, 0-9 and inner dashes`);
   }
   const fault = faultFrom(fields);
-  const time = (key: string, min: number): number | undefined =>
-    fields.duration(key, { min, max: DURATION_MAX_MS });
+  const time = (key: string, min: number, max = DURATION_MAX_MS): number | undefined =>
+    fields.duration(key, { min, max });
+  const longestMs = CONTROL_PLANE_KINDS.has(fault.kind) ? BREAK_TTL_MAX_MS : DURATION_MAX_MS;
   return {
     name,
     hypothesis: fields.text("hypothesis") ?? "",
     fault,
     scope: scopeFrom(fields, fault),
     baselineMs: time("baseline", 500) ?? 5_000,
-    durationMs: time("duration", 1_000) ?? 20_000,
+    durationMs: time("duration", 1_000, longestMs) ?? 20_000,
     failbackMs: time("failback", 0) ?? 40_000,
     objectives: objectivesFrom(fields, fault.kind),
     guards: guardsFrom(fields),

@@ -1,7 +1,10 @@
 // A question as it came in, checked whole before anybody acts on it: a peer may ask, but it may not
 // crash us, fill us up, or ask for more than a drill needs.
 import {
+  BREAK_TTL_MAX_MS,
+  CANARIES_TTL_MAX_MS,
   FAULT_TTL_MAX_MS,
+  LOCK_TTL_MAX_MS,
   type CanaryOrder,
   type DaemonFault,
   type PacketFault,
@@ -17,8 +20,6 @@ const ORDERS_MAX = 1_024;
 /** All canaries of one order together; loads are measured, not made, by drills. */
 const PER_SECOND_MAX = 10_000;
 const CANARY_TIMEOUT_MAX_MS = 60_000;
-const CANARIES_TTL_MAX_MS = 60 * 60_000;
-const LOCK_TTL_MAX_MS = 10 * 60_000;
 const RECORD_MAX = Number.MAX_SAFE_INTEGER;
 
 const KINDS = [
@@ -53,8 +54,9 @@ export function parseQuestion(data: Buffer): Question {
   const fields = ReceivedObject.parse(data, { what: "question", maxBytes: QUESTION_MAX_BYTES });
   const ask = fields.choice("ask", KINDS);
   switch (ask) {
-    case "hello":
     case "services":
+      return { ask, after: fields.text("after", NAME) };
+    case "hello":
     case "health":
     case "snapshot":
       return { ask };
@@ -72,7 +74,7 @@ export function parseQuestion(data: Buffer): Question {
         ask,
         drill: fields.text("drill", DRILL),
         fault: fields.choice("fault", DAEMON_FAULTS),
-        ttlMs: fields.number("ttlMs", { min: 0, max: FAULT_TTL_MAX_MS }),
+        ttlMs: fields.number("ttlMs", { min: 0, max: BREAK_TTL_MAX_MS }),
       };
     case "lift":
     case "unlock":
@@ -83,6 +85,7 @@ export function parseQuestion(data: Buffer): Question {
         drill: fields.text("drill", DRILL),
         holder: fields.text("holder", NAME),
         ttlMs: fields.number("ttlMs", { min: 0, max: LOCK_TTL_MAX_MS }),
+        renew: fields.flag("renew"),
       };
     case "canaries":
       return {

@@ -62,6 +62,10 @@ export type Question =
       readonly ask: "break";
       readonly drill: string;
       readonly fault: DaemonFault;
+      /**
+       * From now; at most BREAK_TTL_MAX_MS. Not renewed: who would be asked may be what is broken.
+       * "lift" ends it where somebody can still be asked.
+       */
       readonly ttlMs: number;
     }
   /** Ends every fault of that drill, or of any drill if it is "". Canaries go on. */
@@ -98,6 +102,12 @@ export type Question =
 
 /** A fault that is not renewed for this long is over, at the latest. */
 export const FAULT_TTL_MAX_MS = 10_000;
+/** A broken daemon is mended after this long, at the latest. */
+export const BREAK_TTL_MAX_MS = 15 * 60_000;
+/** A lock outlives a drill whose apiserver cannot be asked any more. */
+export const LOCK_TTL_MAX_MS = 30 * 60_000;
+/** Canaries are ordered once for a whole run. */
+export const CANARIES_TTL_MAX_MS = 60 * 60_000;
 
 export interface HelloAnswer {
   readonly cluster: string;
