@@ -61,6 +61,9 @@ interface RawType {
   readonly vars?: readonly { type_id: number; offset: number; size: number }[];
 }
 
+/** component_idx of a tag that is not on one member. */
+const WHOLE_TYPE = -1;
+
 /** Throws `invalid_argument` for a layout that the generator does not know how to write. */
 export function parseBtf(json: string): BtfObject {
   const { types } = JSON.parse(json) as { types: readonly RawType[] };
@@ -69,7 +72,9 @@ export function parseBtf(json: string): BtfObject {
     types.find((type) => type.kind === "DATASEC" && type.name === name);
   const maps = (section(".maps")?.vars ?? []).map(({ type_id }) => reader.map(type_id));
   const wanted = new Set(maps.flatMap(({ key, value }) => [key, value]));
-  const structs = types.filter(({ kind, name }) => kind === "STRUCT" && wanted.has(name));
+  const structs = types.filter(
+    ({ kind, name, id }) => kind === "STRUCT" && (wanted.has(name) || reader.crosses(id)),
+  );
   const enums = types.filter(({ kind, name }) => kind === "ENUM" && name !== "(anon)");
   const variables = section(".rodata")?.vars ?? [];
   return {
@@ -82,6 +87,8 @@ export function parseBtf(json: string): BtfObject {
 }
 
 interface Reader {
+  /** Whether the struct wants a codec although no map holds it. */
+  crosses(id: number): boolean;
   struct(type: RawType): BtfStruct;
   map(variableId: number): BtfMap;
   variable(variable: { type_id: number; offset: number }): BtfVariable;
@@ -159,10 +166,11 @@ function createReader(types: readonly RawType[]): Reader {
 
   const variable = ({ type_id, offset }: { type_id: number; offset: number }): BtfVariable => {
     const raw = get(type_id);
-    const [description = ""] = tagsOf(type_id, -1);
+    const [description = ""] = tagsOf(type_id, WHOLE_TYPE);
     return { name: raw.name, offset, type: fieldType(raw.type_id ?? 0, []), description };
   };
-  return { struct, map, variable };
+  const crosses = (id: number): boolean => tagsOf(id, WHOLE_TYPE).includes("crosses");
+  return { crosses, struct, map, variable };
 }
 
 function enumFromRaw(raw: RawType): BtfEnum {

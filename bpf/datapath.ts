@@ -1,7 +1,7 @@
 // The whole datapath of a node below one directory of a bpffs, its BPF root:
 //
 //   ROOT/maps/NAME       every map, with its rows
-//   ROOT/links/HOOK      cgroup programs (connect4 …), attached for as long as the pin stays
+//   ROOT/links/HOOK      cgroup programs (connect4, tcp_events …), attached for as long as the pin stays
 //   ROOT/programs/NAME   from_pod, to_overlay, from_overlay: what tc filters are made from
 //
 // Opening loads new programs and adopts the maps and links that are there: forwarding does not
@@ -35,6 +35,12 @@ export interface DatapathMaps extends Disposable {
   readonly clusterState: BpfMap<number, layout.ClusterState>;
   readonly affinity: BpfMap<layout.AffinityKey, layout.Affinity>;
   readonly reverseNat: BpfMap<layout.ReverseNatKey, layout.ReverseNat>;
+  readonly flows: BpfMap<layout.FlowKey, layout.Flow>;
+  readonly clusterEvidence: BpfMap<number, layout.ClusterEvidence>;
+  readonly backendEvidence: BpfMap<layout.BackendKey, layout.BackendEvidence>;
+  readonly probes: BpfMap<number, layout.Probe>;
+  readonly probeRequests: BpfMap<number, layout.ProbeRequest>;
+  readonly faults: BpfMap<number, layout.Fault>;
   readonly ipcache: BpfMap<layout.IpcacheKey, layout.IpcacheEntry>;
   readonly endpoints: BpfMap<layout.EndpointKey, layout.Endpoint>;
   readonly drops: CountMap<DropName>;
@@ -66,13 +72,16 @@ export interface Datapath extends Disposable {
   close(): void;
 }
 
+/** Objects whose programs are attached to the cgroup: sockops first, so that no flow is missed. */
+const SOCKET_OBJECTS = ["sockops", "socket"] as const;
+
 /** Throws `permission_denied`, `unsupported`, or `conflict` for maps of another layout. */
 export function openDatapath(options: DatapathOptions): Datapath {
   const { bpfRoot, overlayInterface } = options;
   const overlayIfindex =
     overlayInterface === undefined ? 0 : interfaceIndexFromName(overlayInterface);
   makeDirectories(bpfRoot);
-  installSocketPrograms(options);
+  for (const name of SOCKET_OBJECTS) installSocketPrograms(options, name);
   installPrograms(options, "overlay");
   installPrograms(options, "pod", encodeConfig(podConfigCodec, { overlayIfindex }));
   if (overlayIfindex !== 0) attachOverlay(bpfRoot, overlayIfindex);
@@ -100,6 +109,12 @@ export function openDatapathMaps(bpfRoot: string): DatapathMaps {
       clusterState: open(specs.clusterStateMap),
       affinity: open(specs.affinityMap),
       reverseNat: open(specs.reverseNatMap),
+      flows: open(specs.flowsMap),
+      clusterEvidence: open(specs.clusterEvidenceMap),
+      backendEvidence: open(specs.backendEvidenceMap),
+      probes: open(specs.probesMap),
+      probeRequests: open(specs.probeRequestsMap),
+      faults: open(specs.faultsMap),
       ipcache: open(specs.ipcacheMap),
       endpoints: open(specs.endpointsMap),
       drops: stack.use(
@@ -154,13 +169,13 @@ function makeDirectories(bpfRoot: string): void {
     mkdirSync(join(bpfRoot, path), { recursive: true, mode: 0o700 });
 }
 
-function installSocketPrograms(options: DatapathOptions): void {
-  using object = openObject(join(options.objectDirectory, "socket.bpf.o"));
+function installSocketPrograms(options: DatapathOptions, name: string): void {
+  using object = openObject(join(options.objectDirectory, `${name}.bpf.o`));
   const { programs } = loadObject(object, loadOptions(options));
-  for (const [name, program] of programs)
+  for (const [hook, program] of programs)
     attachToCgroup(program, {
       cgroupPath: options.cgroupPath,
-      path: join(options.bpfRoot, "links", name),
+      path: join(options.bpfRoot, "links", hook),
     });
 }
 

@@ -12,15 +12,22 @@ export type ClusterStateMap = Pick<BpfMap<number, ClusterState>, "get" | "put">;
 export interface ClusterUsability {
   /** Some new connections may go there. */
   readonly usable: boolean;
-  readonly health: "healthy" | "suspect" | "down";
+  /** The worse of the families that were asked for. */
+  readonly health: "healthy" | "suspect" | "last-resort" | "down";
+  /** 0 once the drain is over. */
   readonly drainedPercent: number;
   /** Until the drill ends by itself; 0 without one. */
   readonly drillSeconds: number;
 }
 
-const NEVER_WRITTEN: ClusterState = {
+/** What every row is before anybody writes it: healthy in both families. */
+export const NEVER_WRITTEN: ClusterState = {
   drillExpiresNs: 0n,
-  health: ClusterHealth.healthy,
+  drainExpiresNs: 0n,
+  healthIpv4: ClusterHealth.healthy,
+  healthIpv6: ClusterHealth.healthy,
+  heldBackPercentIpv4: 0,
+  heldBackPercentIpv6: 0,
   drainedPercent: 0,
   drill: ClusterDrill.none,
 };
@@ -37,24 +44,45 @@ export function setClusterState(
   map.put(clusterId, { ...(map.get(clusterId) ?? NEVER_WRITTEN), ...fields });
 }
 
-/** `kernelNowNs` is CLOCK_MONOTONIC, the clock by which drills expire. */
+/**
+ * `kernelNowNs` is CLOCK_MONOTONIC, the clock by which drills and drains expire. Without a
+ * `family` the worse one counts.
+ */
 export function readClusterUsability(
   map: Pick<ClusterStateMap, "get">,
-  options: { readonly clusterId: ClusterId; readonly kernelNowNs: bigint },
+  options: {
+    readonly clusterId: ClusterId;
+    readonly kernelNowNs: bigint;
+    readonly family?: "ipv4" | "ipv6";
+  },
 ): ClusterUsability {
   const state = map.get(options.clusterId) ?? NEVER_WRITTEN;
   const drillNs =
     state.drill === ClusterDrill.down ? state.drillExpiresNs - options.kernelNowNs : 0n;
   const drilled = drillNs > 0n;
+  const drainOver = state.drainExpiresNs > 0n && state.drainExpiresNs <= options.kernelNowNs;
+  const drainedPercent = drainOver ? 0 : state.drainedPercent;
+  const health = worstHealth(state, options.family);
   return {
-    usable: state.health !== ClusterHealth.down && state.drainedPercent < 100 && !drilled,
-    health: healthName(state.health),
-    drainedPercent: state.drainedPercent,
+    usable: health !== "down" && drainedPercent < 100 && !drilled,
+    health,
+    drainedPercent,
     drillSeconds: drilled ? Number(drillNs) / 1e9 : 0,
   };
 }
 
-function healthName(health: ClusterHealth): ClusterUsability["health"] {
-  if (health === ClusterHealth.down) return "down";
-  return health === ClusterHealth.suspect ? "suspect" : "healthy";
+/** From the worst to the best. */
+const HEALTH_NAMES: readonly [ClusterHealth, ClusterUsability["health"]][] = [
+  [ClusterHealth.down, "down"],
+  [ClusterHealth.lastResort, "last-resort"],
+  [ClusterHealth.suspect, "suspect"],
+];
+
+function worstHealth(
+  { healthIpv4, healthIpv6 }: ClusterState,
+  family: "ipv4" | "ipv6" | undefined,
+): ClusterUsability["health"] {
+  const asked = { ipv4: [healthIpv4], ipv6: [healthIpv6], both: [healthIpv4, healthIpv6] };
+  const found = HEALTH_NAMES.find(([health]) => asked[family ?? "both"].includes(health));
+  return found?.[1] ?? "healthy";
 }

@@ -10,6 +10,7 @@ export const Counter = {
   hostToOverlay: 6,
   overlayToPod: 7,
   overlayToStack: 8,
+  probeAnswered: 9,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
-export const COUNTER_COUNT = 9;
+export const COUNTER_COUNT = 10;

@@ -10,6 +10,7 @@ export const DropReason = {
   ttlExceeded: 6,
   sourceSpoofed: 7,
   notIp: 8,
+  faultInjected: 9,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
-export const DROP_REASON_COUNT = 9;
+export const DROP_REASON_COUNT = 10;

@@ -17,8 +17,23 @@ export const ClusterHealth = {
   healthy: 0,
   suspect: 1,
   down: 2,
+  lastResort: 3,
 } as const;
 export type ClusterHealth = (typeof ClusterHealth)[keyof typeof ClusterHealth];
+
+export const FaultDirection = {
+  nowhere: 0,
+  outbound: 1,
+  inbound: 2,
+  bothWays: 3,
+} as const;
+export type FaultDirection = (typeof FaultDirection)[keyof typeof FaultDirection];
+
+export const FlowState = {
+  connecting: 0,
+  established: 1,
+} as const;
+export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 export const IpProtocol = {
   tcp: 6,
@@ -97,6 +112,33 @@ export const backendCodec: Codec<Backend> = {
   }),
 };
 
+export interface BackendEvidence {
+  readonly failures: number;
+  readonly retransmissions: number;
+  readonly firstFailureNs: bigint;
+  readonly lastFailureNs: bigint;
+  readonly lastSuccessNs: bigint;
+}
+
+export const backendEvidenceCodec: Codec<BackendEvidence> = {
+  name: "backend_evidence",
+  size: 32,
+  encode(value, memory, offset) {
+    memory.view.setUint32(offset, value.failures, true);
+    memory.view.setUint32(offset + 4, value.retransmissions, true);
+    memory.view.setBigUint64(offset + 8, value.firstFailureNs, true);
+    memory.view.setBigUint64(offset + 16, value.lastFailureNs, true);
+    memory.view.setBigUint64(offset + 24, value.lastSuccessNs, true);
+  },
+  decode: (memory, offset) => ({
+    failures: memory.view.getUint32(offset, true),
+    retransmissions: memory.view.getUint32(offset + 4, true),
+    firstFailureNs: memory.view.getBigUint64(offset + 8, true),
+    lastFailureNs: memory.view.getBigUint64(offset + 16, true),
+    lastSuccessNs: memory.view.getBigUint64(offset + 24, true),
+  }),
+};
+
 export interface BackendKey {
   readonly backendId: number;
 }
@@ -148,28 +190,67 @@ export const backendSlotKeyCodec: Codec<BackendSlotKey> = {
   }),
 };
 
+export interface ClusterEvidence {
+  readonly connects: bigint;
+  readonly established: bigint;
+  readonly failed: bigint;
+  readonly retransmissions: bigint;
+  readonly aborted: bigint;
+}
+
+export const clusterEvidenceCodec: Codec<ClusterEvidence> = {
+  name: "cluster_evidence",
+  size: 40,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.connects, true);
+    memory.view.setBigUint64(offset + 8, value.established, true);
+    memory.view.setBigUint64(offset + 16, value.failed, true);
+    memory.view.setBigUint64(offset + 24, value.retransmissions, true);
+    memory.view.setBigUint64(offset + 32, value.aborted, true);
+  },
+  decode: (memory, offset) => ({
+    connects: memory.view.getBigUint64(offset, true),
+    established: memory.view.getBigUint64(offset + 8, true),
+    failed: memory.view.getBigUint64(offset + 16, true),
+    retransmissions: memory.view.getBigUint64(offset + 24, true),
+    aborted: memory.view.getBigUint64(offset + 32, true),
+  }),
+};
+
 export interface ClusterState {
   readonly drillExpiresNs: bigint;
-  readonly health: ClusterHealth;
+  readonly drainExpiresNs: bigint;
+  readonly healthIpv4: ClusterHealth;
+  readonly healthIpv6: ClusterHealth;
+  readonly heldBackPercentIpv4: number;
+  readonly heldBackPercentIpv6: number;
   readonly drainedPercent: number;
   readonly drill: ClusterDrill;
 }
 
 export const clusterStateCodec: Codec<ClusterState> = {
   name: "cluster_state",
-  size: 16,
+  size: 24,
   encode(value, memory, offset) {
     memory.view.setBigUint64(offset, value.drillExpiresNs, true);
-    memory.view.setUint8(offset + 8, value.health);
-    memory.view.setUint8(offset + 9, value.drainedPercent);
-    memory.view.setUint8(offset + 10, value.drill);
-    clearBytes(memory, offset + 11, 5);
+    memory.view.setBigUint64(offset + 8, value.drainExpiresNs, true);
+    memory.view.setUint8(offset + 16, value.healthIpv4);
+    memory.view.setUint8(offset + 17, value.healthIpv6);
+    memory.view.setUint8(offset + 18, value.heldBackPercentIpv4);
+    memory.view.setUint8(offset + 19, value.heldBackPercentIpv6);
+    memory.view.setUint8(offset + 20, value.drainedPercent);
+    memory.view.setUint8(offset + 21, value.drill);
+    clearBytes(memory, offset + 22, 2);
   },
   decode: (memory, offset) => ({
     drillExpiresNs: memory.view.getBigUint64(offset, true),
-    health: memory.view.getUint8(offset + 8) as ClusterHealth,
-    drainedPercent: memory.view.getUint8(offset + 9),
-    drill: memory.view.getUint8(offset + 10) as ClusterDrill,
+    drainExpiresNs: memory.view.getBigUint64(offset + 8, true),
+    healthIpv4: memory.view.getUint8(offset + 16) as ClusterHealth,
+    healthIpv6: memory.view.getUint8(offset + 17) as ClusterHealth,
+    heldBackPercentIpv4: memory.view.getUint8(offset + 18),
+    heldBackPercentIpv6: memory.view.getUint8(offset + 19),
+    drainedPercent: memory.view.getUint8(offset + 20),
+    drill: memory.view.getUint8(offset + 21) as ClusterDrill,
   }),
 };
 
@@ -221,6 +302,100 @@ export const endpointKeyCodec: Codec<EndpointKey> = {
   },
   decode: (memory, offset) => ({
     address: readBytes(memory, offset, 16),
+  }),
+};
+
+export interface Fault {
+  readonly expiresNs: bigint;
+  readonly packets: bigint;
+  readonly drill: number;
+  readonly seed: number;
+  readonly slowPriority: number;
+  readonly directions: FaultDirection;
+  readonly flowPercent: number;
+  readonly dropPercent: number;
+  readonly refuse: number;
+}
+
+export const faultCodec: Codec<Fault> = {
+  name: "fault",
+  size: 32,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.expiresNs, true);
+    memory.view.setBigUint64(offset + 8, value.packets, true);
+    memory.view.setUint32(offset + 16, value.drill, true);
+    memory.view.setUint32(offset + 20, value.seed, true);
+    memory.view.setUint32(offset + 24, value.slowPriority, true);
+    memory.view.setUint8(offset + 28, value.directions);
+    memory.view.setUint8(offset + 29, value.flowPercent);
+    memory.view.setUint8(offset + 30, value.dropPercent);
+    memory.view.setUint8(offset + 31, value.refuse);
+  },
+  decode: (memory, offset) => ({
+    expiresNs: memory.view.getBigUint64(offset, true),
+    packets: memory.view.getBigUint64(offset + 8, true),
+    drill: memory.view.getUint32(offset + 16, true),
+    seed: memory.view.getUint32(offset + 20, true),
+    slowPriority: memory.view.getUint32(offset + 24, true),
+    directions: memory.view.getUint8(offset + 28) as FaultDirection,
+    flowPercent: memory.view.getUint8(offset + 29),
+    dropPercent: memory.view.getUint8(offset + 30),
+    refuse: memory.view.getUint8(offset + 31),
+  }),
+};
+
+export interface Flow {
+  readonly netnsCookie: bigint;
+  readonly startedNs: bigint;
+  readonly serviceId: number;
+  readonly backendId: number;
+  readonly clusterId: number;
+  readonly protocol: IpProtocol;
+  readonly state: FlowState;
+  readonly port: number;
+  readonly address: Uint8Array;
+}
+
+export const flowCodec: Codec<Flow> = {
+  name: "flow",
+  size: 48,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.netnsCookie, true);
+    memory.view.setBigUint64(offset + 8, value.startedNs, true);
+    memory.view.setUint32(offset + 16, value.serviceId, true);
+    memory.view.setUint32(offset + 20, value.backendId, true);
+    memory.view.setUint16(offset + 24, value.clusterId, true);
+    memory.view.setUint8(offset + 26, value.protocol);
+    memory.view.setUint8(offset + 27, value.state);
+    memory.view.setUint16(offset + 28, value.port, false);
+    clearBytes(memory, offset + 30, 2);
+    writeBytes(value.address, { memory, offset: offset + 32, length: 16 });
+  },
+  decode: (memory, offset) => ({
+    netnsCookie: memory.view.getBigUint64(offset, true),
+    startedNs: memory.view.getBigUint64(offset + 8, true),
+    serviceId: memory.view.getUint32(offset + 16, true),
+    backendId: memory.view.getUint32(offset + 20, true),
+    clusterId: memory.view.getUint16(offset + 24, true),
+    protocol: memory.view.getUint8(offset + 26) as IpProtocol,
+    state: memory.view.getUint8(offset + 27) as FlowState,
+    port: memory.view.getUint16(offset + 28, false),
+    address: readBytes(memory, offset + 32, 16),
+  }),
+};
+
+export interface FlowKey {
+  readonly socketCookie: bigint;
+}
+
+export const flowKeyCodec: Codec<FlowKey> = {
+  name: "flow_key",
+  size: 8,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.socketCookie, true);
+  },
+  decode: (memory, offset) => ({
+    socketCookie: memory.view.getBigUint64(offset, true),
   }),
 };
 
@@ -309,6 +484,79 @@ export const ipcacheKeyCodec: Codec<IpcacheKey> = {
   decode: (memory, offset) => ({
     prefixLength: memory.view.getUint32(offset, true),
     address: readBytes(memory, offset + 4, 16),
+  }),
+};
+
+export interface Probe {
+  readonly address: Uint8Array;
+  readonly cookie: bigint;
+  readonly lastReplyNs: bigint;
+  readonly replies: bigint;
+  readonly roundTripNs: bigint;
+  readonly lastSequence: number;
+}
+
+export const probeCodec: Codec<Probe> = {
+  name: "probe",
+  size: 56,
+  encode(value, memory, offset) {
+    writeBytes(value.address, { memory, offset: offset, length: 16 });
+    memory.view.setBigUint64(offset + 16, value.cookie, true);
+    memory.view.setBigUint64(offset + 24, value.lastReplyNs, true);
+    memory.view.setBigUint64(offset + 32, value.replies, true);
+    memory.view.setBigUint64(offset + 40, value.roundTripNs, true);
+    memory.view.setUint32(offset + 48, value.lastSequence, true);
+    clearBytes(memory, offset + 52, 4);
+  },
+  decode: (memory, offset) => ({
+    address: readBytes(memory, offset, 16),
+    cookie: memory.view.getBigUint64(offset + 16, true),
+    lastReplyNs: memory.view.getBigUint64(offset + 24, true),
+    replies: memory.view.getBigUint64(offset + 32, true),
+    roundTripNs: memory.view.getBigUint64(offset + 40, true),
+    lastSequence: memory.view.getUint32(offset + 48, true),
+  }),
+};
+
+export interface ProbePayload {
+  readonly cookie: bigint;
+  readonly sentNs: bigint;
+  readonly target: number;
+  readonly sequence: number;
+}
+
+export const probePayloadCodec: Codec<ProbePayload> = {
+  name: "probe_payload",
+  size: 24,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.cookie, true);
+    memory.view.setBigUint64(offset + 8, value.sentNs, true);
+    memory.view.setUint32(offset + 16, value.target, true);
+    memory.view.setUint32(offset + 20, value.sequence, true);
+  },
+  decode: (memory, offset) => ({
+    cookie: memory.view.getBigUint64(offset, true),
+    sentNs: memory.view.getBigUint64(offset + 8, true),
+    target: memory.view.getUint32(offset + 16, true),
+    sequence: memory.view.getUint32(offset + 20, true),
+  }),
+};
+
+export interface ProbeRequest {
+  readonly lastNs: bigint;
+  readonly count: bigint;
+}
+
+export const probeRequestCodec: Codec<ProbeRequest> = {
+  name: "probe_request",
+  size: 16,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.lastNs, true);
+    memory.view.setBigUint64(offset + 8, value.count, true);
+  },
+  decode: (memory, offset) => ({
+    lastNs: memory.view.getBigUint64(offset, true),
+    count: memory.view.getBigUint64(offset + 8, true),
   }),
 };
 

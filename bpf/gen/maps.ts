@@ -7,12 +7,16 @@ import {
   type AffinityKey,
   backendCodec,
   type Backend,
+  backendEvidenceCodec,
+  type BackendEvidence,
   backendKeyCodec,
   type BackendKey,
   backendSlotCodec,
   type BackendSlot,
   backendSlotKeyCodec,
   type BackendSlotKey,
+  clusterEvidenceCodec,
+  type ClusterEvidence,
   clusterStateCodec,
   type ClusterState,
   countCodec,
@@ -21,6 +25,12 @@ import {
   type Endpoint,
   endpointKeyCodec,
   type EndpointKey,
+  faultCodec,
+  type Fault,
+  flowCodec,
+  type Flow,
+  flowKeyCodec,
+  type FlowKey,
   groupCodec,
   type Group,
   groupKeyCodec,
@@ -29,6 +39,10 @@ import {
   type IpcacheEntry,
   ipcacheKeyCodec,
   type IpcacheKey,
+  probeCodec,
+  type Probe,
+  probeRequestCodec,
+  type ProbeRequest,
   reverseNatCodec,
   type ReverseNat,
   reverseNatKeyCodec,
@@ -46,6 +60,15 @@ export const affinityMap: MapSpec<AffinityKey, Affinity> = {
   flags: 0,
   key: affinityKeyCodec,
   value: affinityCodec,
+};
+
+export const backendEvidenceMap: MapSpec<BackendKey, BackendEvidence> = {
+  name: "backend_evidence",
+  type: "lru_hash",
+  maxEntries: 16384,
+  flags: 0,
+  key: backendKeyCodec,
+  value: backendEvidenceCodec,
 };
 
 export const backendSlotsMap: MapSpec<BackendSlotKey, BackendSlot> = {
@@ -66,6 +89,15 @@ export const backendsMap: MapSpec<BackendKey, Backend> = {
   value: backendCodec,
 };
 
+export const clusterEvidenceMap: MapSpec<number, ClusterEvidence> = {
+  name: "cluster_evidence",
+  type: "array",
+  maxEntries: 512,
+  flags: 0,
+  key: uint32Codec,
+  value: clusterEvidenceCodec,
+};
+
 export const clusterStateMap: MapSpec<number, ClusterState> = {
   name: "cluster_state",
   type: "array",
@@ -78,7 +110,7 @@ export const clusterStateMap: MapSpec<number, ClusterState> = {
 export const countersMap: MapSpec<number, Count> = {
   name: "counters",
   type: "percpu_array",
-  maxEntries: 9,
+  maxEntries: 10,
   flags: 0,
   key: uint32Codec,
   value: countCodec,
@@ -87,7 +119,7 @@ export const countersMap: MapSpec<number, Count> = {
 export const dropsMap: MapSpec<number, Count> = {
   name: "drops",
   type: "percpu_array",
-  maxEntries: 9,
+  maxEntries: 10,
   flags: 0,
   key: uint32Codec,
   value: countCodec,
@@ -100,6 +132,24 @@ export const endpointsMap: MapSpec<EndpointKey, Endpoint> = {
   flags: 1,
   key: endpointKeyCodec,
   value: endpointCodec,
+};
+
+export const faultsMap: MapSpec<number, Fault> = {
+  name: "faults",
+  type: "array",
+  maxEntries: 512,
+  flags: 0,
+  key: uint32Codec,
+  value: faultCodec,
+};
+
+export const flowsMap: MapSpec<FlowKey, Flow> = {
+  name: "flows",
+  type: "lru_hash",
+  maxEntries: 131072,
+  flags: 0,
+  key: flowKeyCodec,
+  value: flowCodec,
 };
 
 export const groupsMap: MapSpec<GroupKey, Group> = {
@@ -118,6 +168,24 @@ export const ipcacheMap: MapSpec<IpcacheKey, IpcacheEntry> = {
   flags: 1,
   key: ipcacheKeyCodec,
   value: ipcacheEntryCodec,
+};
+
+export const probeRequestsMap: MapSpec<number, ProbeRequest> = {
+  name: "probe_requests",
+  type: "array",
+  maxEntries: 512,
+  flags: 0,
+  key: uint32Codec,
+  value: probeRequestCodec,
+};
+
+export const probesMap: MapSpec<number, Probe> = {
+  name: "probes",
+  type: "array",
+  maxEntries: 2048,
+  flags: 0,
+  key: uint32Codec,
+  value: probeCodec,
 };
 
 export const reverseNatMap: MapSpec<ReverseNatKey, ReverseNat> = {
@@ -140,14 +208,20 @@ export const servicesMap: MapSpec<ServiceKey, Service> = {
 
 export const ALL_MAPS: readonly AnyMapSpec[] = [
   affinityMap,
+  backendEvidenceMap,
   backendSlotsMap,
   backendsMap,
+  clusterEvidenceMap,
   clusterStateMap,
   countersMap,
   dropsMap,
   endpointsMap,
+  faultsMap,
+  flowsMap,
   groupsMap,
   ipcacheMap,
+  probeRequestsMap,
+  probesMap,
   reverseNatMap,
   servicesMap,
 ];

@@ -15,5 +15,6 @@ enum counter {
 	COUNTER_HOST_TO_OVERLAY = 6,
 	COUNTER_OVERLAY_TO_POD = 7,
 	COUNTER_OVERLAY_TO_STACK = 8,
-	COUNTER_COUNT = 9,
+	COUNTER_PROBE_ANSWERED = 9, /* Replies to this node's own probes. */
+	COUNTER_COUNT = 10,
 };

@@ -15,5 +15,6 @@ enum drop_reason {
 	DROP_TTL_EXCEEDED = 6,	     /* The stack answers the sender with an ICMP error. */
 	DROP_SOURCE_SPOOFED = 7,     /* The pod used the address of another pod. */
 	DROP_NOT_IP = 8,	     /* Only IPv4 and IPv6 travel between nodes. */
-	DROP_REASON_COUNT = 9,
+	DROP_FAULT_INJECTED = 9,     /* A drill asked for it. */
+	DROP_REASON_COUNT = 10,
 };

@@ -2,8 +2,8 @@
 /*
  * Session affinity: a client (a network namespace) keeps the backend that it was given until it
  * has not called for the service's time-out. A session ends earlier when its backend is down or
- * gone, has left the service, or its cluster cannot serve. A better tier that comes back does not
- * end it: a session exists so that its client stays.
+ * gone, has left the service, or its cluster cannot serve or yields the client to another. A better
+ * tier that comes back does not end it: a session exists so that its client stays.
  */
 #pragma once
 #include "../include/layout.h"
@@ -91,33 +91,39 @@ static __always_inline bool session_belongs(const struct service *service, struc
 	return search.found;
 }
 
-/* Whether the client has a valid session; then `found` is its backend. */
-static __always_inline bool resume_session(const struct service *service, __u64 client,
-					   struct selection *found)
+enum session_answer {
+	SESSION_NONE,
+	SESSION_KEPT,
+	SESSION_YIELDING, /* Kept only where no other cluster can serve. */
+};
+
+/* If the client has a valid session, `found` is its backend. */
+static __always_inline enum session_answer resume_session(const struct service *service, bool ipv4,
+							  __u64 client, struct selection *found)
 {
 	struct affinity_key key = {.client = client, .service_id = service->service_id};
 	struct affinity *session = bpf_map_lookup_elem(&affinity, &key);
 	const struct backend *backend;
 	struct backend_key backend_key;
+	enum cluster_answer answer;
 	__u64 now_ns = bpf_ktime_get_ns();
 
 	if (!session || now_ns - session->last_used_ns >
 				service->affinity_timeout_seconds * NANOSECONDS_A_SECOND)
-		return false;
+		return SESSION_NONE;
 	backend_key.backend_id = session->backend_id;
 	backend = bpf_map_lookup_elem(&backends, &backend_key);
 	if (!backend || backend->state == BACKEND_DOWN)
-		return false;
-	if (ask_cluster(session->cluster_id, client) != CLUSTER_USABLE)
-		return false;
-	if (!session_belongs(service, session))
-		return false;
+		return SESSION_NONE;
+	answer = ask_cluster(session->cluster_id, ipv4, client);
+	if (answer == CLUSTER_UNUSABLE || !session_belongs(service, session))
+		return SESSION_NONE;
 	session->last_used_ns = now_ns;
 	found->backend = *backend;
 	found->backend_id = session->backend_id;
 	found->cluster_id = session->cluster_id;
 	found->slot = session->slot;
-	return true;
+	return answer == CLUSTER_USABLE ? SESSION_KEPT : SESSION_YIELDING;
 }
 
 static __always_inline void begin_session(const struct service *service, __u64 client,

@@ -21,7 +21,7 @@ struct {
 
 enum cluster_answer {
 	CLUSTER_USABLE,
-	CLUSTER_DRAINING, /* This connection is of the share that should go elsewhere. */
+	CLUSTER_YIELDING, /* This connection is of the share that should go elsewhere. */
 	CLUSTER_UNUSABLE,
 };
 
@@ -42,21 +42,47 @@ static __always_inline __u32 scale(__u32 random, __u32 range)
 }
 
 /*
+ * The share of new connections that the cluster yields where another can serve; -1: it gets none.
+ * `ipv4` is the family of the frontend.
+ */
+static __always_inline int yielded_percent(const struct cluster_state *state, bool ipv4)
+{
+	__u8 health = ipv4 ? state->health_ipv4 : state->health_ipv6;
+	__u8 yielded = ipv4 ? state->held_back_percent_ipv4 : state->held_back_percent_ipv6;
+
+	if (health == CLUSTER_DOWN)
+		return -1;
+	if (state->drill == DRILL_DOWN && bpf_ktime_get_ns() < state->drill_expires_ns)
+		return -1;
+	if (health == CLUSTER_LAST_RESORT)
+		yielded = 100;
+	if (state->drained_percent == 0)
+		return yielded;
+	if (state->drain_expires_ns && bpf_ktime_get_ns() >= state->drain_expires_ns)
+		return yielded;
+	if (state->drained_percent >= 100)
+		return -1;
+	return yielded > state->drained_percent ? yielded : state->drained_percent;
+}
+
+/*
  * `client` is 0 where every connection is decided anew. Where clients have sessions it names the
  * client, so that a cluster drained by 30 % loses always the same 30 % of the clients.
  */
-static __always_inline enum cluster_answer ask_cluster(__u16 cluster_id, __u64 client)
+static __always_inline enum cluster_answer ask_cluster(__u16 cluster_id, bool ipv4, __u64 client)
 {
 	__u32 key = cluster_id;
 	const struct cluster_state *state = bpf_map_lookup_elem(&cluster_state, &key);
 	__u32 dice;
+	int yielded;
 
-	if (!state || state->health == CLUSTER_DOWN || state->drained_percent >= 100)
+	if (!state)
 		return CLUSTER_UNUSABLE;
-	if (state->drill == DRILL_DOWN && bpf_ktime_get_ns() < state->drill_expires_ns)
+	yielded = yielded_percent(state, ipv4);
+	if (yielded < 0)
 		return CLUSTER_UNUSABLE;
-	if (state->drained_percent == 0)
+	if (yielded == 0)
 		return CLUSTER_USABLE;
 	dice = client ? mix_bits(client << 16 | cluster_id) : bpf_get_prandom_u32();
-	return scale(dice, 100) < state->drained_percent ? CLUSTER_DRAINING : CLUSTER_USABLE;
+	return scale(dice, 100) < (__u32)yielded ? CLUSTER_YIELDING : CLUSTER_USABLE;
 }

@@ -15,9 +15,11 @@
 #include "counters.h"
 #include "drops.h"
 #include "endpoints.h"
+#include "faults.h"
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
+#include "probes.h"
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/if_packet.h>

@@ -22,9 +22,9 @@ struct {
 	__type(value, struct reverse_nat);
 } reverse_nat SEC(".maps");
 
-static __always_inline void remember_frontend(struct bpf_sock_addr *ctx,
-					      const struct service_key *frontend,
-					      const struct backend *backend)
+static __noinline void remember_frontend(struct bpf_sock_addr *ctx,
+					 const struct service_key *frontend,
+					 const struct backend *backend)
 {
 	struct reverse_nat_key key = {
 		.socket_cookie = bpf_get_socket_cookie(ctx),

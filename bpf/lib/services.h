@@ -31,8 +31,8 @@
 /* Slot numbers have 16 bits. */
 #define GROUP_BACKENDS_MAX (1 << 16)
 /*
- * How many slots are tried for a backend that is not down. Groups are compacted within moments
- * of a health change, so more than a few dead slots in a row means that all are dead.
+ * How many slots are tried for a backend that is not down. A backend that is down keeps its slot,
+ * but so many dead ones in a row mean that the cluster is as good as dead.
  */
 #define SLOT_TRIES_MAX 64
 
@@ -75,118 +75,199 @@ struct selection {
 	__u32 backend_id; /* 0: nothing selected. */
 	__u16 cluster_id;
 	__u16 slot;
+	bool yielding; /* Its cluster would have yielded, had another been able to serve. */
 };
-
-struct group_search {
-	__u64 client;
-	__u32 service_id;
-	__u32 total_weight;
-	struct group chosen; /* backend_count 0: none yet. */
-	struct group spare;  /* The best one that was passed over only for a partial drain. */
-};
-
-static long consider_group(__u32 index, struct group_search *search)
-{
-	struct group_key key = {.service_id = search->service_id, .index = index};
-	const struct group *group = bpf_map_lookup_elem(&groups, &key);
-	enum cluster_answer answer;
-	__u32 weight;
-
-	if (!group || group->weight == 0 || group->backend_count == 0)
-		return 0;
-	if (search->chosen.backend_count && group->tier != search->chosen.tier)
-		return 1; /* Sorted by tier: only worse ones follow. */
-	answer = ask_cluster(group->cluster_id, search->client);
-	if (answer == CLUSTER_DRAINING && !search->spare.backend_count)
-		search->spare = *group;
-	if (answer != CLUSTER_USABLE)
-		return 0;
-	/*
-	 * Weighted choice in one pass: the newcomer replaces the chosen one with the probability
-	 * weight / (sum of the weights so far). The first always does.
-	 */
-	weight = group->weight < GROUP_WEIGHT_MAX ? group->weight : GROUP_WEIGHT_MAX;
-	search->total_weight += weight;
-	if (scale(bpf_get_prandom_u32(), search->total_weight) < weight)
-		search->chosen = *group;
-	return 0;
-}
-
-/* A drain by less than 100 % yields to other clusters, and serves where there is none. */
-static __always_inline bool choose_group(const struct service *service, __u64 client,
-					 struct group *group)
-{
-	struct group_search search = {.client = client, .service_id = service->service_id};
-	__u32 count = service->group_count;
-
-	if (count > SERVICE_GROUPS_MAX)
-		count = SERVICE_GROUPS_MAX;
-	bpf_loop(count, consider_group, &search, 0);
-	*group = search.chosen.backend_count ? search.chosen : search.spare;
-	return group->backend_count != 0;
-}
 
 struct slot_search {
-	__u32 service_id;
+	struct backend_slot_key key; /* Of the slot that was tried last. */
 	__u32 backend_count;
 	__u32 first;
-	struct selection *found;
+	__u32 backend_id; /* 0: none found. */
+	struct backend *backend;
 };
 
 static long try_slot(__u32 index, struct slot_search *search)
 {
-	struct selection *found = search->found;
 	__u32 slot = search->first + index;
-	struct backend_slot_key key = {};
 	const struct backend_slot *backend_slot;
 	const struct backend *backend;
 
 	if (slot >= search->backend_count)
 		slot -= search->backend_count;
-	key.service_id = search->service_id;
-	key.cluster_id = found->cluster_id;
-	key.slot = slot;
-	backend_slot = bpf_map_lookup_elem(&backend_slots, &key);
+	search->key.slot = slot;
+	backend_slot = bpf_map_lookup_elem(&backend_slots, &search->key);
 	if (!backend_slot)
 		return 0;
 	backend = bpf_map_lookup_elem(&backends, backend_slot);
 	if (!backend || backend->state == BACKEND_DOWN)
 		return 0;
-	found->backend = *backend;
-	found->backend_id = backend_slot->backend_id;
-	found->slot = slot;
+	search->backend_id = backend_slot->backend_id;
+	*search->backend = *backend;
 	return 1;
 }
 
 /* A random backend of the group, or the next one in slot order that is not down. */
-static __always_inline bool choose_backend(const struct service *service, const struct group *group,
+static __always_inline bool choose_backend(__u32 service_id, const struct group *group,
 					   struct selection *found)
 {
+	__u32 count = group->backend_count < GROUP_BACKENDS_MAX ? group->backend_count
+								: GROUP_BACKENDS_MAX;
 	struct slot_search search = {
-		.service_id = service->service_id,
-		.backend_count = group->backend_count,
-		.found = found,
+		.key = {.service_id = service_id, .cluster_id = group->cluster_id},
+		.backend_count = count,
+		.first = scale(bpf_get_prandom_u32(), count),
+		.backend = &found->backend,
 	};
-	__u32 tries;
 
-	if (search.backend_count > GROUP_BACKENDS_MAX)
-		search.backend_count = GROUP_BACKENDS_MAX;
-	tries = search.backend_count < SLOT_TRIES_MAX ? search.backend_count : SLOT_TRIES_MAX;
-	search.first = scale(bpf_get_prandom_u32(), search.backend_count);
+	bpf_loop(count < SLOT_TRIES_MAX ? count : SLOT_TRIES_MAX, try_slot, &search, 0);
+	found->backend_id = search.backend_id;
 	found->cluster_id = group->cluster_id;
-	bpf_loop(tries, try_slot, &search, 0);
+	found->slot = search.key.slot;
 	return found->backend_id != 0;
 }
 
-/* DROP_NONE with `found` filled, or the reason why there is no backend. */
-static __always_inline enum drop_reason select_backend(const struct service *service, __u64 client,
-						       struct selection *found)
-{
-	struct group group;
+/* The best tier's groups so far, one of them chosen by weight. */
+struct choice {
+	struct group group; /* backend_count 0: none yet. */
+	__u32 total_weight;
+};
 
-	if (!choose_group(service, client, &group))
+struct group_search {
+	__u64 client;
+	__u32 service_id;
+	bool ipv4;
+	struct choice chosen; /* Of the clusters that can serve. */
+	struct choice spare;  /* Of those that were passed over only because they yield. */
+};
+
+/*
+ * Weighted choice in one pass: the newcomer replaces the chosen one with the probability
+ * weight / (sum of the weights so far). The first always does.
+ */
+static __always_inline void offer_group(struct choice *choice, const struct group *group)
+{
+	__u32 weight = group->weight < GROUP_WEIGHT_MAX ? group->weight : GROUP_WEIGHT_MAX;
+
+	if (choice->group.backend_count && choice->group.tier != group->tier)
+		return; /* Sorted by tier: this one is worse. */
+	choice->total_weight += weight;
+	if (scale(bpf_get_prandom_u32(), choice->total_weight) < weight)
+		choice->group = *group;
+}
+
+/* The group at `index` if it has weight and backends. */
+static __always_inline const struct group *find_group(const struct group_search *search,
+						      __u32 index)
+{
+	struct group_key key = {.service_id = search->service_id, .index = index};
+	const struct group *group = bpf_map_lookup_elem(&groups, &key);
+
+	return group && group->weight && group->backend_count ? group : NULL;
+}
+
+/* Whether the choice is made: from `group` on, only worse tiers follow. */
+static __always_inline bool is_decided(const struct group_search *search, const struct group *group)
+{
+	const struct group *chosen = &search->chosen.group;
+
+	return chosen->backend_count && chosen->tier != group->tier;
+}
+
+static __always_inline long offer_if_usable(struct group_search *search, const struct group *group)
+{
+	switch (ask_cluster(group->cluster_id, search->ipv4, search->client)) {
+	case CLUSTER_USABLE:
+		offer_group(&search->chosen, group);
+		break;
+	case CLUSTER_YIELDING:
+		offer_group(&search->spare, group);
+		break;
+	case CLUSTER_UNUSABLE:
+		break;
+	}
+	return 0;
+}
+
+static long consider_group(__u32 index, struct group_search *search)
+{
+	const struct group *group = find_group(search, index);
+
+	if (!group)
+		return 0;
+	if (is_decided(search, group))
+		return 1;
+	return offer_if_usable(search, group);
+}
+
+static __always_inline __u32 count_groups(const struct service *service)
+{
+	return service->group_count < SERVICE_GROUPS_MAX ? service->group_count
+							 : SERVICE_GROUPS_MAX;
+}
+
+/* Whether any of the slots that a choice would try has a backend that is not down. */
+static __noinline bool group_is_live(__u32 service_id, const struct group *group)
+{
+	struct selection any = {};
+
+	return choose_backend(service_id, group, &any);
+}
+
+static long consider_live_group(__u32 index, struct group_search *search)
+{
+	const struct group *group = find_group(search, index);
+
+	if (!group)
+		return 0;
+	if (is_decided(search, group))
+		return 1;
+	if (!group_is_live(search->service_id, group))
+		return 0;
+	return offer_if_usable(search, group);
+}
+
+static __always_inline enum drop_reason choose_from(const struct group_search *search,
+						    struct selection *found)
+{
+	struct group group = search->chosen.group;
+
+	found->yielding = group.backend_count == 0;
+	if (found->yielding)
+		group = search->spare.group;
+	if (group.backend_count == 0)
 		return DROP_NO_USABLE_CLUSTER;
-	if (!choose_backend(service, &group, found))
+	return choose_backend(search->service_id, &group, found) ? DROP_NONE : DROP_NO_BACKEND;
+}
+
+/*
+ * DROP_NONE with `found` filled, or the reason why there is no backend. A cluster that yields a
+ * share yields to others, and serves where there is none. This one and the next are not static:
+ * the verifier then takes each by itself, whatever its callers know.
+ */
+__noinline int select_backend(const struct service *service, bool ipv4, __u64 client,
+			      struct selection *found)
+{
+	struct group_search search = {.client = client, .ipv4 = ipv4};
+
+	if (!service || !found)
 		return DROP_NO_BACKEND;
-	return DROP_NONE;
+	search.service_id = service->service_id;
+	bpf_loop(count_groups(service), consider_group, &search, 0);
+	return choose_from(&search, found);
+}
+
+/*
+ * The same among groups with a backend that is not down, which is looked for in each: a walk over
+ * all of them, so it is made only when the first choice turned out to be dead.
+ */
+__noinline int select_live_backend(const struct service *service, bool ipv4, __u64 client,
+				   struct selection *found)
+{
+	struct group_search search = {.client = client, .ipv4 = ipv4};
+
+	if (!service || !found)
+		return DROP_NO_BACKEND;
+	search.service_id = service->service_id;
+	bpf_loop(count_groups(service), consider_live_group, &search, 0);
+	return choose_from(&search, found) == DROP_NONE ? DROP_NONE : DROP_NO_BACKEND;
 }

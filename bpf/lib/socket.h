@@ -12,6 +12,7 @@
 #include "affinity.h"
 #include "counters.h"
 #include "drops.h"
+#include "flows.h"
 #include "reverse_nat.h"
 #include "services.h"
 #include <linux/bpf.h>
@@ -80,23 +81,69 @@ static __always_inline int refuse_call(enum drop_reason reason)
 	return CALL_FAILS;
 }
 
-static __always_inline enum drop_reason
-find_backend(struct bpf_sock_addr *ctx, const struct service *service, struct selection *found)
+/* As select_backend, but a group whose backends are all down is passed over for the next. */
+static __always_inline enum drop_reason select_any_backend(const struct service *service, bool ipv4,
+							   __u64 client, struct selection *found)
 {
+	enum drop_reason reason = select_backend(service, ipv4, client, found);
+
+	if (reason == DROP_NO_BACKEND)
+		reason = select_live_backend(service, ipv4, client, found);
+	return reason;
+}
+
+static __always_inline enum drop_reason find_backend(struct bpf_sock_addr *ctx,
+						     const struct service *service, bool ipv4,
+						     struct selection *found)
+{
+	struct selection kept = {};
+	enum session_answer session;
 	enum drop_reason reason;
 	__u64 client;
 
 	if (!service->affinity_timeout_seconds)
-		return select_backend(service, 0, found);
+		return select_any_backend(service, ipv4, 0, found);
 	client = bpf_get_netns_cookie(ctx);
-	if (resume_session(service, client, found)) {
+	session = resume_session(service, ipv4, client, &kept);
+	reason = DROP_NONE;
+	if (session != SESSION_KEPT)
+		reason = select_any_backend(service, ipv4, client, found);
+	if (session == SESSION_KEPT ||
+	    (session == SESSION_YIELDING && (reason || found->yielding))) {
+		*found = kept;
 		count_event(COUNTER_AFFINITY_KEPT);
 		return DROP_NONE;
 	}
-	reason = select_backend(service, client, found);
 	if (reason == DROP_NONE)
 		begin_session(service, client, found);
 	return reason;
+}
+
+static __noinline void remember_call(struct bpf_sock_addr *ctx, __u32 service_id,
+				     const struct selection *selected)
+{
+	const struct backend *backend = &selected->backend;
+	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
+	struct flow flow = {
+		.netns_cookie = bpf_get_netns_cookie(ctx),
+		.started_ns = bpf_ktime_get_ns(),
+		.service_id = service_id,
+		.backend_id = selected->backend_id,
+		.cluster_id = selected->cluster_id,
+		.protocol = backend->protocol,
+		.state = backend->protocol == PROTOCOL_TCP ? FLOW_CONNECTING : FLOW_ESTABLISHED,
+		.port = backend->port,
+	};
+
+	__builtin_memcpy(flow.address, backend->address, ADDRESS_BYTES);
+	bpf_map_update_elem(&flows, &key, &flow, BPF_ANY);
+}
+
+static __always_inline void forget_call(struct bpf_sock_addr *ctx)
+{
+	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
+
+	bpf_map_delete_elem(&flows, &key);
 }
 
 /* Returns a verdict; with CALL_PROCEEDS and `found->backend_id` set, `found` replaces the peer. */
@@ -111,14 +158,18 @@ static __always_inline int translate_call(struct bpf_sock_addr *ctx, const struc
 	service = bpf_map_lookup_elem(&services, peer);
 	if (!service) {
 		/* A UDP socket may be connected again, to a backend by its own address. */
-		if (call == CALL_CONNECT && peer->protocol == PROTOCOL_UDP)
+		if (call == CALL_CONNECT && peer->protocol == PROTOCOL_UDP) {
 			forget_frontend(ctx, peer);
+			forget_call(ctx);
+		}
 		return CALL_PROCEEDS;
 	}
-	reason = find_backend(ctx, service, found);
+	reason = find_backend(ctx, service, address_is_ipv4(peer->address), found);
 	if (reason != DROP_NONE)
 		return refuse_call(reason);
 	remember_frontend(ctx, peer, &found->backend);
+	if (call == CALL_CONNECT)
+		remember_call(ctx, service->service_id, found);
 	count_event(COUNTER_SERVICE_TRANSLATED);
 	return CALL_PROCEEDS;
 }
@@ -150,6 +201,20 @@ static __always_inline int call_ipv6(struct bpf_sock_addr *ctx, enum call call)
 	if (verdict == CALL_FAILS || !found.backend_id)
 		return verdict;
 	write_ipv6(ctx, found.backend.address, found.backend.port);
+	return CALL_PROCEEDS;
+}
+
+/*
+ * The program has closed its socket. TCP that was connected says itself when it ends, which may be
+ * much later; all else ends here.
+ */
+static __always_inline int release_socket(struct bpf_sock *ctx)
+{
+	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
+
+	if (ctx->protocol == PROTOCOL_UDP ||
+	    (ctx->protocol == PROTOCOL_TCP && ctx->state == BPF_TCP_CLOSE))
+		bpf_map_delete_elem(&flows, &key);
 	return CALL_PROCEEDS;
 }
 

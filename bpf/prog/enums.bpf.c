@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /*
- * Names every enum, so that it stands in this object's BTF: for the generator only, never loaded.
+ * Names every enum, and every struct that crosses without a map, so that it stands in this
+ * object's BTF: for the generator only, never loaded.
  * (A map of the kernel's array type may not have an enum as key, and layouts hold them as bytes.)
  */
 #include "../include/counter.h"
@@ -13,5 +14,8 @@ struct {
 	enum cluster_health cluster_health;
 	enum counter counter;
 	enum drop_reason drop_reason;
+	enum fault_direction fault_direction;
+	enum flow_state flow_state;
 	enum ip_protocol ip_protocol;
-} enums;
+	struct probe_payload probe_payload;
+} names;

@@ -52,5 +52,11 @@ int getpeername6(struct bpf_sock_addr *ctx)
 	return show_frontend_ipv6(ctx);
 }
 
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *ctx)
+{
+	return release_socket(ctx);
+}
+
 /* The kernel knows no "Apache-2.0 OR GPL-2.0-only"; of the two it needs to hear the second. */
 char LICENSE[] SEC("license") = "GPL";

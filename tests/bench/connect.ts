@@ -74,7 +74,11 @@ function fillServices({ datapath: { maps } }: BenchDatapath): void {
   const listener = mapAddressFromAddress(parseAddress("127.0.0.1"));
   maps.clusterState.put(CLUSTER_ID, {
     drillExpiresNs: 0n,
-    health: ClusterHealth.healthy,
+    drainExpiresNs: 0n,
+    healthIpv4: ClusterHealth.healthy,
+    healthIpv6: ClusterHealth.healthy,
+    heldBackPercentIpv4: 0,
+    heldBackPercentIpv6: 0,
     drainedPercent: 0,
     drill: ClusterDrill.none,
   });

@@ -45,7 +45,7 @@ describe("openDatapath()", () => {
     expect([...second.maps.services.entries()].map(([, { serviceId }]) => serviceId)).toEqual([7]);
     expect(second.maps.services.maxEntries).toBe(100);
     expect(readdirSync(linkDirectory())).toEqual(links);
-    expect(links).toHaveLength(8);
+    expect(links).toHaveLength(10);
   });
 
   test("exchanges the programs under running calls without a failure", async () => {
@@ -82,7 +82,7 @@ describe("openDatapath()", () => {
       expect(tally(await client.call(order))).toEqual({ ECONNREFUSED: 1 });
       openDatapath(scratch).close();
       expect(tally(await client.call(order))).toEqual({ east: 1 });
-      expect(readdirSync(linkDirectory())).toHaveLength(8);
+      expect(readdirSync(linkDirectory())).toHaveLength(10);
     } finally {
       rmdirSync(elsewhere);
     }
@@ -153,7 +153,7 @@ describe("openDatapath()", () => {
         .map((map) => map.writes)
         .reduce((sum, one) => sum + one);
     const before = writes();
-    maps.clusterState.put(1, { ...HEALTHY_CLUSTER, health: ClusterHealth.down });
+    maps.clusterState.put(1, { ...HEALTHY_CLUSTER, healthIpv4: ClusterHealth.down });
     expect(writes() - before).toBe(1);
     expect(await callAll()).toEqual({ west: 100 });
   });

@@ -114,7 +114,7 @@ describe("session affinity", () => {
       { clusterId: 2, tier: 1, backends: servers.slice(2) },
     ]);
     const east = await sessionBackend();
-    datapath.maps.clusterState.put(1, { ...HEALTHY_CLUSTER, health: ClusterHealth.down });
+    datapath.maps.clusterState.put(1, { ...HEALTHY_CLUSTER, healthIpv4: ClusterHealth.down });
     const west = await sessionBackend();
     expect(["2", "3"]).toContain(west);
     expect(west).not.toBe(east);

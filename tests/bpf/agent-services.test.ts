@@ -143,7 +143,7 @@ describe("createServiceTarget() on kernel maps", () => {
       return tally(outcomes);
     };
     expect(await callSome()).toEqual({ a: 50 });
-    setClusterState(datapath.maps.clusterState, { clusterId: 1, health: ClusterHealth.down });
+    setClusterState(datapath.maps.clusterState, { clusterId: 1, healthIpv4: ClusterHealth.down });
     expect(writesOf(datapath.maps)).toBe(filled + 1);
     expect(await callSome()).toEqual({ b: 50 });
   });

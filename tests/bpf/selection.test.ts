@@ -73,13 +73,13 @@ describe("selection", () => {
       { clusterId: 3, tier: 2, backends: [north] },
     ]);
     expect(await call(20)).toEqual({ east: 20 });
-    setCluster(1, { health: ClusterHealth.down });
+    setCluster(1, { healthIpv4: ClusterHealth.down });
     expect(await call(20)).toEqual({ west: 20 });
-    setCluster(2, { health: ClusterHealth.down });
+    setCluster(2, { healthIpv4: ClusterHealth.down });
     expect(await call(20)).toEqual({ north: 20 });
-    setCluster(3, { health: ClusterHealth.down });
+    setCluster(3, { healthIpv4: ClusterHealth.down });
     expect(await call(2)).toEqual({ ECONNREFUSED: 2 });
-    setCluster(1, { health: ClusterHealth.suspect });
+    setCluster(1, { healthIpv4: ClusterHealth.suspect });
     expect(await call(20)).toEqual({ east: 20 });
   });
 
@@ -102,7 +102,7 @@ describe("selection", () => {
       { clusterId: 2, weight: 30, backends: [west] },
       { clusterId: 3, weight: 20, backends: [north] },
     ]);
-    setCluster(1, { health: ClusterHealth.down });
+    setCluster(1, { healthIpv4: ClusterHealth.down });
     const times = 600;
     const counts = await call(times);
     expect(counts["east"]).toBeUndefined();
@@ -166,7 +166,7 @@ describe("selection", () => {
   test("works with as many groups as there are clusters", async () => {
     const groups = Array.from({ length: 511 }, (_, i) => ({ clusterId: i + 1, backends: [east] }));
     for (let clusterId = 1; clusterId < 511; clusterId++)
-      setCluster(clusterId, { health: ClusterHealth.down });
+      setCluster(clusterId, { healthIpv4: ClusterHealth.down });
     serve(groups.with(510, { clusterId: 511, backends: [west] }));
     expect(await call(20)).toEqual({ west: 20 });
   });

@@ -35,7 +35,11 @@ export interface TestService {
 
 export const HEALTHY_CLUSTER: ClusterState = {
   drillExpiresNs: 0n,
-  health: ClusterHealth.healthy,
+  drainExpiresNs: 0n,
+  healthIpv4: ClusterHealth.healthy,
+  healthIpv6: ClusterHealth.healthy,
+  heldBackPercentIpv4: 0,
+  heldBackPercentIpv6: 0,
   drainedPercent: 0,
   drill: ClusterDrill.none,
 };

@@ -136,12 +136,16 @@ export function testBpfMap(name: string, setup: () => MapMaker): void {
         using map = maker.create(clusterStateMap, 4);
         const zero = {
           drillExpiresNs: 0n,
-          health: ClusterHealth.healthy,
+          drainExpiresNs: 0n,
+          healthIpv4: ClusterHealth.healthy,
+          healthIpv6: ClusterHealth.healthy,
+          heldBackPercentIpv4: 0,
+          heldBackPercentIpv6: 0,
           drainedPercent: 0,
           drill: ClusterDrill.none,
         };
         expect([...map.entries()]).toEqual([0, 1, 2, 3].map((id) => [id, zero]));
-        const down = { ...zero, health: ClusterHealth.down, drillExpiresNs: 2n ** 63n };
+        const down = { ...zero, healthIpv4: ClusterHealth.down, drillExpiresNs: 2n ** 63n };
         map.put(3, down);
         expect(map.get(3)).toEqual(down);
         expect(map.get(4)).toBeUndefined();

@@ -84,6 +84,12 @@ describe("parseBtf()", () => {
     });
   });
 
+  test("reads a struct that crosses without a map", () => {
+    const crosses = { id: 12, kind: "DECL_TAG", name: "crosses", type_id: 10, component_idx: -1 };
+    expect([...parse([...BASE, crosses]).structs.keys()]).toEqual(["service_key"]);
+    expect(parse(BASE).structs.size).toBe(0);
+  });
+
   test("reads configuration variables with their descriptions", () => {
     const object = parse([
       ...BASE,

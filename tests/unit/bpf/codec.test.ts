@@ -49,11 +49,15 @@ const CASES = [
     clusterStateCodec,
     {
       drillExpiresNs: 0x0102030405060708n,
-      health: ClusterHealth.down,
+      drainExpiresNs: 0x1112131415161718n,
+      healthIpv4: ClusterHealth.down,
+      healthIpv6: ClusterHealth.lastResort,
+      heldBackPercentIpv4: 90,
+      heldBackPercentIpv6: 50,
       drainedPercent: 100,
       drill: ClusterDrill.down,
     },
-    "08070605040302010264010000000000",
+    "0807060504030201181716151413121102035a3264010000",
   ),
   golden(
     ipcacheEntryCodec,

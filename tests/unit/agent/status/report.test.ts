@@ -134,7 +134,7 @@ describe("createReport()", () => {
       );
     };
     expect(await groups()).toEqual(["east true true", "west true false"]);
-    setClusterState(running.clusterState, { clusterId: EAST.id, health: ClusterHealth.down });
+    setClusterState(running.clusterState, { clusterId: EAST.id, healthIpv4: ClusterHealth.down });
     expect(await groups()).toEqual(["east false false", "west true true"]);
   });
 
