@@ -21,6 +21,7 @@ const tiers = [
   "e2e",
   "kubernetes-lab",
   "vm",
+  "browser",
 ];
 
 export default {

@@ -158,7 +158,7 @@ function findMissingNeeds(): Map<Need, string> {
   if (process.getuid?.() !== 0) missingNeeds.set("root", "needs root (eBPF, namespaces)");
   else if (!hasCapabilities())
     missingNeeds.set("root", "needs CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN");
-  for (const tool of ["etcd", "clang", "bpftool", "ip", "containerd"] as const)
+  for (const tool of ["etcd", "clang", "bpftool", "ip", "containerd", "chromium"] as const)
     if (!isInPath(tool)) missingNeeds.set(tool, `needs ${tool} in PATH`);
   if (!isInPath("qemu-system-x86_64")) missingNeeds.set("qemu", "needs qemu-system-x86_64 in PATH");
   if (!readdirSync("/boot").some((file) => /^vmlinuz-6\.1\.0-\d+-amd64$/.test(file)))

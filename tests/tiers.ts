@@ -10,6 +10,7 @@ export const TIERS = [
   "e2e",
   "kubernetes-lab",
   "vm",
+  "browser",
 ] as const;
 export type Tier = (typeof TIERS)[number];
 
@@ -24,7 +25,8 @@ export type Need =
   | "qemu"
   | "kernel-6.1"
   | "kubernetes"
-  | "containerd";
+  | "containerd"
+  | "chromium";
 
 /** What is missing on this machine, with the reason in words. */
 export type MissingNeeds = ReadonlyMap<Need, string>;
@@ -38,6 +40,7 @@ const NEEDS: Record<Tier, readonly Need[]> = {
   e2e: ["root", "etcd", "clang", "ip", "cgroup2"],
   "kubernetes-lab": ["root", "etcd", "clang", "ip", "cgroup2", "kubernetes", "containerd"],
   vm: ["root", "clang", "bpftool", "qemu", "kernel-6.1"],
+  browser: ["chromium"],
 };
 
 /** Tiers that touch the kernel or start daemons: one file at a time, so that figures and names do
@@ -49,6 +52,7 @@ export const SERIAL_TIERS: ReadonlySet<Tier> = new Set([
   "e2e",
   "kubernetes-lab",
   "vm",
+  "browser",
 ]);
 
 /** Why the tier cannot run on a machine where these are missing; empty if it can. */

@@ -1,6 +1,6 @@
-// Cuts members of a lab off the underlay, and heals it: routing rules in the router's namespace that
-// drop packets without a word, as a dead link between sites does. No process notices, no reset and
-// no ICMP error is sent. Rules are the lab's only record of what is cut, so a crash loses nothing.
+// Cuts members of a lab off the underlay, and heals it: routing rules in the router's namespace
+// that drop packets without a word, as a dead link between sites does. No process notices, no reset
+// and no ICMP error is sent. The rules are the only record of what is cut: a crash loses nothing.
 import { commandOutput, inNamespace } from "../../mesh/core/child-process.ts";
 import type { AddressFamily } from "../../mesh/core/address.ts";
 import { MeshError } from "../../mesh/core/errors.ts";

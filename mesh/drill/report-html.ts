@@ -1,5 +1,5 @@
-// The report as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
-// A manager reads its top, an engineer the rest. Made from the report alone.
+// The report as one HTML page that needs nothing else: no script, no font, no picture from
+// anywhere. A manager reads its top, an engineer the rest. Made from the report alone.
 import { serviceChart } from "./html/chart.ts";
 import { formatCount, formatMs, formatPercent, formatTime } from "./html/format.ts";
 import { html, NOTHING, type Markup } from "./html/markup.ts";
@@ -181,8 +181,7 @@ function recoveryParts({ times }: ServiceResult): Markup {
       ${parts.map(
         ({ text, ms }, i) =>
           html`<span
-            ><i style="background:${PART_COLOURS[i] ?? ""}"></i>${formatMs(ms)}
-            ${text}</span
+            ><i style="background:${PART_COLOURS[i] ?? ""}"></i>${formatMs(ms)} ${text}</span
           >`,
       )}
     </div>`;

@@ -105,7 +105,7 @@ function attributes(values: Readonly<Record<string, string | number>>): string {
 
 /** XML 1.0 has no place for most control characters, escaped or not. */
 function escapeXml(text: string): string {
-  const allowed = [...text].map((letter) => {
+  const allowed = Array.from(text, (letter) => {
     const isControl = letter < " " && !"\t\n\r".includes(letter);
     return isControl ? "\ufffd" : letter;
   });

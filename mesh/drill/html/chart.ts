@@ -11,6 +11,13 @@ const HEIGHT = 100;
 /** Room above the highest column, for the marks' numbers. */
 const HEADROOM = 1.3;
 const FAILED = "var(--bad)";
+/** A recovery that takes less of the whole picture than this gets one of its own. */
+const CLOSE_UP_SHARE = 0.2;
+const CLOSE_UP_MS = 1_500;
+const CLOSE_UP_BEFORE_MS = 500;
+/** What a mark's number covers on a narrow page, and how far the next lane is below. */
+const MARK_WIDTH_PERCENT = 6;
+const LANE_POINTS = 20;
 
 type Bucket = ServiceResult["buckets"][number];
 
@@ -25,81 +32,150 @@ export function colourOf(cluster: string, clusters: readonly string[]): string {
   return CLUSTER_COLOURS[index % CLUSTER_COLOURS.length] ?? FAILED;
 }
 
+/** The whole run, and a close-up of the recovery where it would be too small to be seen. */
 export function serviceChart(
   service: ServiceResult,
   { run, clusters }: { readonly run: DrillRun; readonly clusters: readonly string[] },
 ): Markup {
-  const { buckets } = service;
+  const { buckets, times } = service;
   const [first] = buckets;
   const last = buckets.at(-1);
   if (first === undefined || last === undefined) return NOTHING;
   const stepMs = (buckets[1]?.atMs ?? first.atMs + 100) - first.atMs;
-  const scale = {
-    fromMs: first.atMs,
-    spanMs: last.atMs + stepMs - first.atMs,
+  const picture = {
+    service,
+    clusters: clusters.filter((name) => buckets.some(({ answered }) => answered[name])),
+    colour: (name: string) => colourOf(name, clusters),
     stepMs,
-    top: HEADROOM * Math.max(1, ...buckets.map(totalOf)),
+    liftedMs: run.liftedAtMs - run.injectedAtMs,
   };
-  const liftedMs = run.liftedAtMs - run.injectedAtMs;
-  const moments = momentsOf(service, liftedMs).filter(
-    ({ atMs }) => atMs >= scale.fromMs && atMs <= scale.fromMs + scale.spanMs,
+  const whole = { fromMs: first.atMs, spanMs: last.atMs + stepMs - first.atMs };
+  const recovery = recoveryMoments(service);
+  const { convergedMs } = times;
+  const closeUp = convergedMs !== undefined && convergedMs < whole.spanMs * CLOSE_UP_SHARE;
+  const spanMs = Math.max(CLOSE_UP_MS, 2 * (convergedMs ?? 0));
+  const close = {
+    fromMs: Math.max(whole.fromMs, -CLOSE_UP_BEFORE_MS),
+    spanMs: spanMs + CLOSE_UP_BEFORE_MS,
+  };
+  return html`${chart(picture, {
+    window: whole,
+    moments: [...(closeUp ? recovery.slice(0, 1) : recovery), ...returnMoments(picture)],
+  })}
+  ${
+    closeUp
+      ? html`<p class="soft caption">The moment of the fault, closer</p>
+          ${chart(picture, { window: close, moments: recovery })}`
+      : NOTHING
+  }
+  ${legend(picture)}`;
+}
+
+interface Picture {
+  readonly service: ServiceResult;
+  /** Those that answered. */
+  readonly clusters: readonly string[];
+  readonly colour: (cluster: string) => string;
+  readonly stepMs: number;
+  readonly liftedMs: number;
+}
+
+function chart(
+  { service, clusters, colour, stepMs, liftedMs }: Picture,
+  view: {
+    readonly window: { readonly fromMs: number; readonly spanMs: number };
+    readonly moments: readonly Moment[];
+  },
+): Markup {
+  const { fromMs, spanMs } = view.window;
+  const buckets = service.buckets.filter(
+    ({ atMs }) => atMs >= fromMs && atMs + stepMs <= fromMs + spanMs,
   );
-  const answering = clusters.filter((name) => buckets.some(({ answered }) => answered[name]));
+  const scale = { fromMs, spanMs, stepMs, top: HEADROOM * Math.max(1, ...buckets.map(totalOf)) };
+  const moments = inLanes(view.moments, view.window);
   return html`<div class="chart" role="img" aria-label="${describe(service)}">
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
         ${faultArea(scale, liftedMs)}
-        ${answering.map((name, i) =>
+        ${clusters.map((name, i) =>
           area(buckets, scale, {
-            colour: colourOf(name, clusters),
-            below: (bucket) => sumOf(bucket, answering.slice(0, i)),
+            colour: colour(name),
+            below: (bucket) => sumOf(bucket, clusters.slice(0, i)),
             height: (bucket) => bucket.answered[name] ?? 0,
           }),
         )}
         ${area(buckets, scale, {
           colour: FAILED,
-          below: (bucket) => sumOf(bucket, answering),
+          below: (bucket) => sumOf(bucket, clusters),
           height: (bucket) => bucket.failed + bucket.hung,
         })}
       </svg>
-      ${moments.map(({ atMs }, i) => {
-        const left = (((atMs - scale.fromMs) / scale.spanMs) * 100).toFixed(2);
-        return html`<div class="mark" style="left:${left}%"><span>${i + 1}</span></div>`;
-      })}
+      ${moments.map(
+        ({ left, lane }, i) =>
+          html`<div class="mark" style="left:${left.toFixed(2)}%">
+            <span style="top:${2 + lane * LANE_POINTS}px">${i + 1}</span>
+          </div>`,
+      )}
     </div>
     <div class="axis">
-      <span>${formatMs(scale.fromMs)}</span>
-      <span>time after the fault, requests per ${formatMs(stepMs)}</span>
-      <span>${formatMs(scale.fromMs + scale.spanMs)}</span>
-    </div>
-    <div class="legend">
-      ${answering.map(
-        (name) =>
-          html`<span
-            ><i style="background:${colourOf(name, clusters)}"></i>answered by ${name}</span
-          >`,
-      )}
-      <span><i style="background:${FAILED}"></i>failed or hung</span>
-      <span><i style="background:var(--fault)"></i>fault in force</span>
+      <span>${formatMs(fromMs)}</span>
+      <span class="middle">after the fault; requests per ${formatMs(stepMs)}</span>
+      <span>${formatMs(fromMs + spanMs)}</span>
     </div>
     <ol class="steps">
       ${moments.map(({ atMs, text }, i) => html`<li><b>${i + 1}</b> ${text}: ${formatMs(atMs)}</li>`)}
     </ol>`;
 }
 
-function momentsOf({ times }: ServiceResult, liftedMs: number): Moment[] {
-  const failback = times.failbackMs === undefined ? undefined : liftedMs + times.failbackMs;
-  const all: readonly [number | undefined, string][] = [
+function legend({ clusters, colour }: Picture): Markup {
+  return html`<div class="legend">
+    ${clusters.map(
+      (name) => html`<span><i style="background:${colour(name)}"></i>answered by ${name}</span>`,
+    )}
+    <span><i style="background:${FAILED}"></i>failed or hung</span>
+    <span><i style="background:var(--fault)"></i>fault in force</span>
+  </div>`;
+}
+
+function recoveryMoments({ times }: ServiceResult): Moment[] {
+  return inOrder([
     [0, "fault injected"],
     [times.firstErrorMs, "first request that failed"],
     [times.detectedMs, "detected"],
     [times.appliedMs, "applied on every node"],
     [times.convergedMs, "nothing fails any more"],
+  ]);
+}
+
+function returnMoments({ service: { times }, liftedMs }: Picture): Moment[] {
+  const backMs = times.failbackMs === undefined ? undefined : liftedMs + times.failbackMs;
+  return inOrder([
     [liftedMs, "fault lifted"],
-    [failback, "traffic is back"],
-  ];
+    [backMs, "traffic is back"],
+  ]);
+}
+
+function inOrder(all: readonly (readonly [number | undefined, string])[]): Moment[] {
   return all
     .flatMap(([atMs, text]) => (atMs === undefined ? [] : [{ atMs, text }]))
     .sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Numbers that would cover each other stand below each other. */
+function inLanes(
+  moments: readonly Moment[],
+  { fromMs, spanMs }: { readonly fromMs: number; readonly spanMs: number },
+): (Moment & { readonly left: number; readonly lane: number })[] {
+  const placed: (Moment & { left: number; lane: number })[] = [];
+  for (const moment of moments) {
+    const left = ((moment.atMs - fromMs) / spanMs) * 100;
+    if (left < 0 || left > 100) continue;
+    const near = placed.filter((other) => left - other.left < MARK_WIDTH_PERCENT);
+    const lanes = new Set(near.map(({ lane }) => lane));
+    let lane = 0;
+    while (lanes.has(lane)) lane++;
+    placed.push({ ...moment, left, lane });
+  }
+  return placed;
 }
 
 interface Scale {

@@ -59,12 +59,14 @@ p { margin: 0 0 8px; }
   border-radius: 9px; background: var(--ink); color: var(--paper); font-size: 11px;
   line-height: 18px; text-align: center; font-weight: 700; }
 .axis { display: flex; justify-content: space-between; font-size: 0.78rem; color: var(--soft);
-  font-variant-numeric: tabular-nums; }
+  font-variant-numeric: tabular-nums; gap: 8px; white-space: nowrap; }
+.axis .middle { overflow: hidden; text-overflow: ellipsis; }
+.caption { margin: 18px 0 0; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 0.85rem; margin: 8px 0; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
   margin-right: 6px; vertical-align: -1px; }
 .steps { list-style: none; margin: 8px 0 0; padding: 0; display: grid; gap: 2px 20px;
-  grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); font-size: 0.88rem; }
+  grid-template-columns: repeat(auto-fill, minmax(265px, 1fr)); font-size: 0.88rem; }
 .steps b { display: inline-block; min-width: 1.4em; }
 .parts { display: flex; height: 26px; border-radius: 5px; overflow: hidden; margin: 10px 0 4px;
   background: var(--card); }
