@@ -1,0 +1,115 @@
+// "My own uplink is down": everybody falls silent at once. That is for the one who hears nothing
+// to find out, and it is why a cluster is called down only while somebody else still answers.
+//
+//   connected ── all that was heard is silent, two clusters at least ──► isolated
+//   isolated  ── the first answer ──► connected
+//
+// Our own cluster's nodes are witnesses like any other cluster. Without a second cluster to hear
+// there is no witness, and then it is the only one we hear that is down.
+import type { ClusterId } from "../../mesh/core/cluster.ts";
+import type { JudgeLimits } from "./judge-limits.ts";
+import { lossOfGroup, type Group } from "./judge-listening.ts";
+import type { Observation, Transition } from "./observation.ts";
+
+export interface Isolation {
+  readonly isIsolated: boolean;
+  /** One round; says what changed, if anything did. */
+  judge(groups: Iterable<Group>, observation: Observation): Transition | undefined;
+}
+
+export function createIsolation(limits: JudgeLimits): Isolation {
+  let sinceMs: number | undefined;
+  return {
+    get isIsolated() {
+      return sinceMs !== undefined;
+    },
+    judge(groups, observation) {
+      const { atMs } = observation;
+      const heard = [...groups].filter((group) => group.heard);
+      if (sinceMs === undefined) {
+        if (!isCutOff(heard, limits)) return undefined;
+        sinceMs = atMs;
+        const evidence = evidenceOf(heard, observation);
+        return {
+          subject: { kind: "isolation" },
+          from: "connected",
+          to: "isolated",
+          atMs,
+          evidence,
+        };
+      }
+      const answering = heard.filter((group) => group.answeredRounds > 0);
+      // With nobody left to hear (every peer was removed) there is nothing to be cut off from.
+      if (answering.length === 0 && heard.length > 0) return undefined;
+      const evidence = {
+        reason: answering.length > 0 ? "an answer came" : "nobody is left to be heard",
+        answeringClusters: namesOf(answering),
+        isolatedMs: atMs - sinceMs,
+      };
+      sinceMs = undefined;
+      return { subject: { kind: "isolation" }, from: "isolated", to: "connected", atMs, evidence };
+    },
+  };
+}
+
+/** Who could tell that a silence is somebody's own and not ours. */
+export interface Witnesses {
+  /** Somebody of another cluster has answered lately, or there is nobody else to hear. */
+  lately(group: Group): boolean;
+  /** The same of this very round. */
+  now(group: Group): boolean;
+}
+
+/** Looks at every group once, not once a group. */
+export function findWitnesses(groups: Iterable<Group>, limits: JudgeLimits): Witnesses {
+  const now = new Set<ClusterId>();
+  const lately = new Set<ClusterId>();
+  const expected = new Set<ClusterId>();
+  for (const group of groups) {
+    if (group.answeredRounds > 0) now.add(group.clusterId);
+    if (isExpected(group)) expected.add(group.clusterId);
+    const isLate = group.heard && !group.isDown && group.silentRounds < limits.witnessRounds;
+    if (group.answeredRounds > 0 || isLate) lately.add(group.clusterId);
+  }
+  const hasOther = (clusters: ReadonlySet<ClusterId>, { clusterId }: Group): boolean =>
+    clusters.size > (clusters.has(clusterId) ? 1 : 0);
+  return {
+    lately: (group) => hasOther(lately, group) || !hasOther(expected, group),
+    now: (group) => hasOther(now, group) || !hasOther(expected, group),
+  };
+}
+
+/** Heard until now: neither down nor a group of which every node is. */
+function isExpected(group: Group): boolean {
+  if (!group.heard || group.isDown) return false;
+  for (const voice of group.voices.values()) if (voice.heard && !voice.isDown) return true;
+  return false;
+}
+
+function isCutOff(heard: readonly Group[], limits: JudgeLimits): boolean {
+  if (heard.some((group) => group.silentRounds < limits.isolationRounds && isExpected(group))) {
+    return false;
+  }
+  if (heard.some((group) => group.answeredRounds > 0)) return false;
+  return new Set(heard.filter(isExpected).map(({ clusterId }) => clusterId)).size >= 2;
+}
+
+function evidenceOf(heard: readonly Group[], observation: Observation): Transition["evidence"] {
+  const expected = heard.filter(isExpected);
+  const silentMs = expected.map(({ lastAnswerMs }) => observation.atMs - (lastAnswerMs ?? 0));
+  const requests = expected.filter(({ clusterId, lastAnswerMs }) => {
+    return (observation.heardRequests.get(clusterId) ?? -Infinity) > (lastAnswerMs ?? Infinity);
+  });
+  return {
+    reason: requests.length > 0 ? "outbound path broken" : "silent",
+    silentClusters: namesOf(expected),
+    silentMsMin: Math.min(...silentMs),
+    silentMsMax: Math.max(...silentMs),
+    clustersStillHeardAsking: namesOf(requests),
+    lossPercent: Math.round(100 * Math.max(...expected.map(lossOfGroup))),
+  };
+}
+
+function namesOf(groups: readonly Group[]): string {
+  return [...new Set(groups.map(({ cluster }) => cluster))].sort().join(",");
+}

@@ -1,0 +1,158 @@
+// The judge: one observation a round in, transitions and the view of health out. Pure: no clock, no
+// kernel, no control plane; the same observations give the same judgements. Costs what there is of
+// targets and suspects, never of services.
+//
+//   listening ─► isolation ─► clusters ─► nodes ─► backends ─► view
+//
+// Order matters: what is explained by the uplink is not the clusters', what is explained by a
+// cluster not its nodes', and what is explained by a node not its backends' fault.
+import type { ClusterId } from "../../mesh/core/cluster.ts";
+import { createBackendHealth, type BackendRound, type Whereabouts } from "./judge-backend.ts";
+import { createClusterHealth, type ClusterHealth } from "./judge-cluster.ts";
+import { createIsolation, findWitnesses } from "./judge-isolation.ts";
+import { DEFAULT_LIMITS, type JudgeLimits } from "./judge-limits.ts";
+import { createListening, keyOfGroup, type Group } from "./judge-listening.ts";
+import { createNodeHealth } from "./judge-node.ts";
+import { createPassive } from "./judge-passive.ts";
+import { planProbeRequests } from "./judge-probe-requests.ts";
+import type {
+  BackendEvidence,
+  Family,
+  HealthView,
+  Judge,
+  NodeView,
+  Observation,
+  Transition,
+} from "./observation.ts";
+
+export interface JudgeOptions {
+  readonly ownClusterId: ClusterId;
+  readonly ownNode: string;
+  /** What the kernel still holds as down from before this process began: down until it answers. */
+  readonly downBefore?: readonly { readonly clusterId: ClusterId; readonly family: Family }[];
+  readonly limits?: Partial<JudgeLimits>;
+}
+
+export function createJudge(options: JudgeOptions): Judge {
+  const limits: JudgeLimits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { ownClusterId, ownNode } = options;
+  const listening = createListening({ ownClusterId, limits });
+  const isolation = createIsolation(limits);
+  const passive = createPassive(limits);
+  const nodes = createNodeHealth(limits);
+  const backends = createBackendHealth(limits);
+  const downBefore = new Set(
+    (options.downBefore ?? []).map(({ clusterId, family }) => keyOfGroup(clusterId, family)),
+  );
+  let clusters = new Map<Group, ClusterHealth>();
+  let known = new Set<ClusterId>();
+
+  return {
+    step(observation) {
+      listening.listen(observation);
+      meet(observation.atMs);
+      passive.add(observation);
+      const transitions = observation.blind ? [] : judge(observation);
+      return { transitions, view: view() };
+    },
+  };
+
+  function judge(observation: Observation): Transition[] {
+    const groups = [...listening.groups.values()];
+    const change = isolation.judge(groups, observation);
+    if (change?.to === "connected") listening.beginAnew(observation.atMs);
+    const transitions = change === undefined ? [] : [change];
+    if (isolation.isIsolated) return transitions;
+    return [
+      ...transitions,
+      ...judgeClusters(groups, observation),
+      ...judgeNodes(groups, observation.atMs),
+      ...backends.judge(observation.suspects, backendRound(observation.atMs)),
+    ];
+  }
+
+  /** Clusters that came begin unknown, those that are gone are forgotten. */
+  function meet(atMs: number): void {
+    const met = new Map<Group, ClusterHealth>();
+    for (const [key, group] of listening.groups) {
+      if (group.isOwn) continue;
+      const begin = downBefore.delete(key) ? { downSinceMs: atMs } : {};
+      met.set(group, clusters.get(group) ?? createClusterHealth(group, limits, begin));
+    }
+    clusters = met;
+    const present = new Set([...listening.groups.values()].map(({ clusterId }) => clusterId));
+    for (const clusterId of known) if (!present.has(clusterId)) backends.forgetCluster(clusterId);
+    known = present;
+  }
+
+  function judgeClusters(groups: readonly Group[], observation: Observation): Transition[] {
+    const transitions: Transition[] = [];
+    const witnesses = findWitnesses(groups, limits);
+    for (const [group, health] of clusters) {
+      transitions.push(
+        ...health.judge({
+          atMs: observation.atMs,
+          hasWitness: witnesses.lately(group),
+          hasWitnessNow: witnesses.now(group),
+          failedConnects: passive.failedConnects(group.clusterId),
+          isRefusing: passive.isRefusing(group.clusterId),
+          heardRequestMs: observation.heardRequests.get(group.clusterId),
+        }),
+      );
+    }
+    return transitions;
+  }
+
+  function judgeNodes(groups: readonly Group[], atMs: number): Transition[] {
+    const accused = new Set(backends.accused().map(keyOfNode));
+    const anyAnswers = groups.some(({ answeredRounds }) => answeredRounds > 0);
+    return groups.flatMap((group) =>
+      [...group.voices.values()].flatMap((voice) => {
+        const isAccused = accused.size > 0 && accused.has(keyOfNode({ ...group, ...voice }));
+        const transition = nodes.judge(voice, { atMs, isAccused, anyAnswers });
+        return transition === undefined ? [] : [transition];
+      }),
+    );
+  }
+
+  function backendRound(atMs: number): BackendRound {
+    return { atMs, whereabouts, isRefusing: (id) => passive.isRefusing(id) };
+  }
+
+  function whereabouts({ clusterId, family, node }: BackendEvidence): Whereabouts {
+    if (clusterId === ownClusterId && node === ownNode) return "answers";
+    const group = listening.groups.get(keyOfGroup(clusterId, family));
+    if (group === undefined) return "answers";
+    if (group.isDown || (!group.isOwn && group.silentRounds > 0)) return "silent";
+    if (node === undefined) return "answers";
+    const voice = group.voices.get(node);
+    if (voice === undefined) return "unprobed";
+    return voice.isDown || voice.answeredRounds === 0 ? "silent" : "answers";
+  }
+
+  function view(): HealthView {
+    const groups = [...listening.groups.values()];
+    const accused = backends
+      .accused()
+      .filter(({ clusterId, node }) => clusterId !== ownClusterId || node !== ownNode);
+    return {
+      clusters: [...clusters.values()].map((health) => health.view()),
+      nodesDown: groups.flatMap((group) =>
+        [...group.voices.values()]
+          .filter(({ isDown }) => isDown)
+          .map(({ node }) => nameOf(group, node)),
+      ),
+      backendsDown: backends.down(),
+      isolated: isolation.isIsolated,
+      probeAlso: isolation.isIsolated ? [] : planProbeRequests(groups, accused, limits),
+    };
+  }
+}
+
+function nameOf({ clusterId, cluster, family }: Group, node: string): NodeView {
+  return { clusterId, cluster, family, node };
+}
+
+function keyOfNode({ clusterId, family, node }: Omit<NodeView, "cluster">): string {
+  return `${clusterId}/${family}/${node}`;
+}
