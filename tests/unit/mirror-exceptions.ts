@@ -17,6 +17,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["agent/node/remove-node.ts", "tests/bpf/agent-node.test.ts"],
   ["agent/run-agent.ts", "tests/bpf/agent-process.test.ts"],
   ["apiserver/apiserver.ts", "tests/integration/apiserver-mirror.test.ts"],
+  ["apiserver/daemon/kept-daemon.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/etcd/embedded.ts", "tests/integration/apiserver-restart.test.ts"],
   ["apiserver/etcd/founding.ts", "tests/integration/apiserver-founding.test.ts"],
   ["apiserver/etcd/service.ts", "tests/integration/apiserver-restart.test.ts"],

@@ -47,7 +47,8 @@ export async function stopProcess(pid: number, options: StopOptions): Promise<vo
   }
 }
 
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
+/** Nothing happens if it is gone. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, test } from "@jest/globals";
-import { commandLine, findProcess, stopProcess } from "../../../../apiserver/etcd/process.ts";
+import { commandLine, findProcess, stopProcess } from "../../../../apiserver/daemon/process.ts";
 import { systemClock } from "../../../../mesh/core/clock.ts";
 
 /** A shell that ignores SIGTERM, or does not. */
