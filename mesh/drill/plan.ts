@@ -55,22 +55,17 @@ const NODES_A_CLUSTER = 3;
 export function planDrill(definition: DrillDefinition, facts: MeshFacts, seed: number): DrillPlan {
   checkNames(definition, facts);
   const effects = planFault(definition, facts);
-  const all = servicesOf(facts).map((service) =>
-    planService(service, { definition, facts, effects }),
-  );
+  const context = { definition, facts, effects };
+  const all = servicesOf(facts).map((service) => planService(service, context));
   const touched = all.filter(({ inScope }) => inScope);
   const named = definition.scope.services;
   const unknown = named.filter((name) => !touched.some(({ service }) => service === name));
   if (unknown.length > 0) {
+    const names = touched.map(({ service }) => service);
     throw new MeshError(
       "not_found",
-      `Cannot judge ${unknown.join(", ")}: no client and backend of theirs are on two sides of the fault`,
-      {
-        hint: `touched are: ${sample(
-          touched.map(({ service }) => service),
-          10,
-        )}`,
-      },
+      `Cannot judge ${unknown.join(", ")}: the fault touches none of their backends`,
+      { hint: `touched are: ${sample(names, 10)}` },
     );
   }
   const random = createRandom(seed);
