@@ -10,7 +10,9 @@ import type { ReadableStore } from "../mesh/kvstore/store.ts";
 import type { DatapathMaps } from "../bpf/datapath.ts";
 import { createIpcacheOperations } from "./apply/ipcache-operations.ts";
 import { ipcacheMapFromDatapath, serviceMapsFromDatapath } from "./apply/map-adapters.ts";
+import type { BackendValue } from "./apply/service-maps.ts";
 import { createServiceTarget } from "./apply/service-operations.ts";
+import type { ServiceState } from "./apply/service-state.ts";
 import type { AgentConfig, CniSettings } from "./config.ts";
 import { createIpcachePlanner } from "./desired/ipcache.ts";
 import { createRoutePlanner } from "./desired/routes.ts";
@@ -34,6 +36,8 @@ export interface AgentParts {
   readonly store: ReadableStore;
   readonly maps: AgentMaps;
   readonly createRouteOperations: (settlement: Settlement) => Operations<NodeRoute>;
+  /** What is known of backends' health; none is down if left out. Not asked before `run`. */
+  readonly isBackendDown?: (backend: BackendValue) => boolean;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -52,6 +56,8 @@ export interface Agent {
   readonly ownSession: ClusterSession;
   readonly peers: Peers;
   readonly services: ServicePlanner;
+  /** What the service maps hold. */
+  readonly serviceState: () => ServiceState;
   readonly tables: readonly AgentTable[];
   /** Resolves when the signal aborts; rejects with the first failure that ends the agent. */
   run(signal: AbortSignal): Promise<void>;
@@ -83,8 +89,9 @@ export function createAgent(parts: AgentParts): Agent {
   });
   const intent: Intent = { own: own.intent, peers: peers.table };
 
-  const serviceTarget = createServiceTarget(serviceMapsFromDatapath(parts.maps));
-  const services = createServicePlanner({ intent, held: serviceTarget.held, clock });
+  const isDown = parts.isBackendDown;
+  const serviceTarget = createServiceTarget(serviceMapsFromDatapath(parts.maps, isDown));
+  const services = createServicePlanner({ intent, held: serviceTarget.held, isDown, clock });
   const ipcache = createIpcachePlanner({ intent, nodeName, clock });
   const routes = createRoutePlanner({
     intent,
@@ -113,6 +120,7 @@ export function createAgent(parts: AgentParts): Agent {
     ownSession: own.session,
     peers,
     services,
+    serviceState: serviceTarget.state,
     tables,
     run: (signal) =>
       runTasks(

@@ -13,14 +13,18 @@ import type { BpfMap } from "../../bpf/map.ts";
 import type { IpcacheTarget } from "./ipcache-operations.ts";
 import type { IpcacheRow } from "../plan/plan-ipcache.ts";
 import type { TransportProtocol } from "../plan/plan-service.ts";
-import type { ServiceMaps, TargetMap } from "./service-maps.ts";
+import type { BackendValue, ServiceMaps, TargetMap } from "./service-maps.ts";
 
 export type ServiceMapSources = Pick<
   DatapathMaps,
   "services" | "groups" | "backendSlots" | "backends" | "affinity"
 >;
 
-export function serviceMapsFromDatapath(maps: ServiceMapSources): ServiceMaps {
+/** A backend that is `isDown` when its row is written is marked so from the start. */
+export function serviceMapsFromDatapath(
+  maps: ServiceMapSources,
+  isDown: (backend: BackendValue) => boolean = () => false,
+): ServiceMaps {
   return {
     services: adapt(maps.services, {
       encodeKey: ({ address, port, protocol }) => ({
@@ -59,12 +63,12 @@ export function serviceMapsFromDatapath(maps: ServiceMapSources): ServiceMaps {
     backends: adapt(maps.backends, {
       encodeKey: (backendId: number) => ({ backendId }),
       decodeKey: ({ backendId }) => backendId,
-      encodeValue: ({ clusterId, address, port, protocol }) => ({
-        clusterId,
-        address: mapAddressFromText(address),
-        port,
-        protocol: protocolNumber(protocol),
-        state: BackendState.active,
+      encodeValue: (backend: BackendValue) => ({
+        clusterId: backend.clusterId,
+        address: mapAddressFromText(backend.address),
+        port: backend.port,
+        protocol: protocolNumber(backend.protocol),
+        state: isDown(backend) ? BackendState.down : BackendState.active,
       }),
       decodeValue: ({ clusterId, address, port, protocol }) => ({
         clusterId,

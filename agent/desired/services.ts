@@ -5,7 +5,12 @@ import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { ClusterService } from "../../mesh/core/service.ts";
 import type { Table } from "../../mesh/core/table.ts";
 import type { Intent, PeerIntent } from "../intent/intent.ts";
-import { planService, sameFrontend, type Frontend } from "../plan/plan-service.ts";
+import {
+  planService,
+  sameFrontend,
+  type Frontend,
+  type IsBackendDown,
+} from "../plan/plan-service.ts";
 import type { ClusterBackends, ServiceBackend } from "../plan/rank-clusters.ts";
 import { createClaims } from "./claims.ts";
 import { followPeers, followTable } from "./follow.ts";
@@ -23,6 +28,7 @@ export interface ServicePlannerOptions {
   readonly intent: Intent;
   /** By frontend key; see `ServiceInputs.held`. */
   readonly held: ReadonlyMap<string, readonly HeldGroup[]>;
+  readonly isDown?: IsBackendDown | undefined;
   readonly clock: Clock;
 }
 
@@ -31,6 +37,8 @@ export interface ServicePlanner {
   readonly settlement: Settlement;
   /** By service: what its plan leaves out and why. */
   readonly notes: ReadonlyMap<string, readonly string[]>;
+  /** Plans these services again (by `namespace/name`): the health of their backends changed. */
+  replan(keys: Iterable<string>): void;
   /** Frontends that two services claim. */
   contested(): number;
   /** Resolves when the signal aborts. */
@@ -63,7 +71,12 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
       notes.delete(key);
       return;
     }
-    const result = planService({ local, peers: [...(offers.get(key)?.values() ?? [])], held });
+    const result = planService({
+      local,
+      peers: [...(offers.get(key)?.values() ?? [])],
+      held,
+      ...(options.isDown === undefined ? {} : { isDown: options.isDown }),
+    });
     source.claim(key, result.frontends);
     if (result.notes.length === 0) notes.delete(key);
     else notes.set(key, result.notes);
@@ -114,6 +127,9 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     settlement,
     notes,
     contested: () => claims.contested(),
+    replan(keys) {
+      for (const key of keys) plan(key);
+    },
     async run(signal) {
       // Without the list of clusters the held backends have no names, hence no tiers.
       await listConnected({ settlement, peers }, signal);

@@ -56,7 +56,16 @@ export interface ServiceInputs {
    * just started plans the same as before.
    */
   readonly held: ReadonlyMap<string, readonly ClusterBackends[]>;
+  /** Which backends are known to be down; none if left out. */
+  readonly isDown?: IsBackendDown;
 }
+
+export type IsBackendDown = (
+  backend: ServiceBackend & {
+    readonly clusterId: ClusterId;
+    readonly protocol: TransportProtocol;
+  },
+) => boolean;
 
 /** A slot number has 16 bits. */
 export const MAX_GROUP_BACKENDS = 65_535;
@@ -98,10 +107,10 @@ export function planService(inputs: ServiceInputs): ServicePlan {
         port,
         protocol,
         sessionAffinitySeconds: settings.sessionAffinitySeconds,
-        groups: rankClusters(mergeHeld(candidates, held), {
-          settings,
-          localCluster: service.cluster,
-        }),
+        groups: rankClusters(
+          mergeHeld(candidates, held).map((offer) => countHealthy(offer, protocol, inputs.isDown)),
+          { settings, localCluster: service.cluster },
+        ),
       });
     }
   }
@@ -151,6 +160,20 @@ function mergeHeld(
 ): ClusterBackends[] {
   const known = new Set<ClusterId>(candidates.map(({ clusterId }) => clusterId));
   return [...candidates, ...held.filter(({ clusterId }) => !known.has(clusterId))];
+}
+
+function countHealthy(
+  offer: ClusterBackends,
+  protocol: TransportProtocol,
+  isDown: IsBackendDown | undefined,
+): ClusterBackends {
+  if (isDown === undefined) return offer;
+  const { clusterId, backends } = offer;
+  let healthy = 0;
+  for (const { address, port } of backends) {
+    if (!isDown({ clusterId, address, port, protocol })) healthy++;
+  }
+  return healthy === backends.length ? offer : { ...offer, healthy };
 }
 
 function clusterBackends(options: {

@@ -20,6 +20,9 @@
 // of the most backends that any cluster has for the frontend, because the wire tells only of
 // ready ones. When no cluster reaches the minimum it is ignored: too few is better than none.
 //
+// Down: backends that are known to be down count neither for the minimum nor for the share by number
+// (with all of them down the share stays as it was: the datapath passes the group over by itself).
+//
 // Leaving: a cluster whose endpoints for the frontend all terminate but still serve (KEP-1669)
 // stands behind all that are ready, in the one tier of its kind, whatever its rank, and counts for
 // no minimum. Its weight is as above.
@@ -44,6 +47,8 @@ export interface ClusterBackends {
   readonly clusterId: ClusterId;
   /** Sorted, without duplicates. */
   readonly backends: readonly ServiceBackend[];
+  /** How many of them are not known to be down; all if left out. */
+  readonly healthy?: number;
   /** All of them are going away and still serve: used only while nobody ready can be. */
   readonly leaving?: boolean;
 }
@@ -70,13 +75,13 @@ export function rankClusters(
   const ready = serving.filter(({ leaving }) => leaving !== true);
   const minimum = minimumBackends(settings.minHealthy, ready);
   const minimumHolds = ready.some(
-    (candidate) => candidate.backends.length >= minimum && weightOf(candidate, settings) > 0,
+    (candidate) => healthyOf(candidate) >= minimum && weightOf(candidate, settings) > 0,
   );
   const groups = serving.map((candidate) => {
     if (candidate.leaving === true) {
       return { ...candidate, tier: LEAVING_TIER, weight: weightOf(candidate, settings) };
     }
-    const tooFew = minimumHolds && candidate.backends.length < minimum;
+    const tooFew = minimumHolds && healthyOf(candidate) < minimum;
     return {
       ...candidate,
       tier: tierOf(candidate.cluster, settings, localCluster),
@@ -86,8 +91,13 @@ export function rankClusters(
   return groups.sort((a, b) => a.tier - b.tier || a.clusterId - b.clusterId);
 }
 
-function weightOf({ cluster, backends }: ClusterBackends, settings: ServiceSettings): number {
-  return settings.weights.get(cluster) ?? backends.length;
+function weightOf(candidate: ClusterBackends, settings: ServiceSettings): number {
+  const { cluster, backends } = candidate;
+  return settings.weights.get(cluster) ?? (healthyOf(candidate) || backends.length);
+}
+
+function healthyOf({ healthy, backends }: ClusterBackends): number {
+  return healthy ?? backends.length;
 }
 
 function tierOf(cluster: string, settings: ServiceSettings, localCluster: string): number {
@@ -118,6 +128,6 @@ function minimumBackends(
 ): number {
   if (minHealthy === undefined) return 0;
   if (minHealthy.kind === "count") return minHealthy.count;
-  const most = serving.reduce((max, { backends }) => Math.max(max, backends.length), 0);
+  const most = serving.reduce((max, candidate) => Math.max(max, healthyOf(candidate)), 0);
   return Math.ceil((most * minHealthy.percent) / 100);
 }

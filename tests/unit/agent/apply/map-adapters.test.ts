@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { BackendState } from "../../../../bpf/gen/layout.ts";
 import { affinityMap } from "../../../../bpf/gen/maps.ts";
 import { createMemoryMap } from "../../../../bpf/memory-map.ts";
 import {
@@ -38,6 +39,18 @@ describe("serviceMapsFromDatapath()", () => {
     );
     const maps = serviceMapsFromDatapath({ ...createMemoryMaps(), affinity });
     expect([...maps.remembered()]).toEqual([{ serviceId: 3, backendId: 5 }]);
+  });
+
+  test("marks a backend whose node is known to be down when its row is written", () => {
+    const kernel = createMemoryMaps();
+    const { backends } = serviceMapsFromDatapath(kernel, ({ port }) => port === 81);
+    const backend = { clusterId: 2, address: "10.2.0.1", port: 80, protocol: "TCP" as const };
+    backends.putAll([
+      [1, backend],
+      [2, { ...backend, port: 81 }],
+    ]);
+    expect(kernel.backends.get({ backendId: 1 })?.state).toBe(BackendState.active);
+    expect(kernel.backends.get({ backendId: 2 })?.state).toBe(BackendState.down);
   });
 
   test("makes one call of many rows and none of no rows", () => {

@@ -7,7 +7,11 @@ import {
   type HeldGroup,
   type ServicePlanner,
 } from "../../../../agent/desired/services.ts";
-import { planService, type Frontend } from "../../../../agent/plan/plan-service.ts";
+import {
+  planService,
+  type Frontend,
+  type IsBackendDown,
+} from "../../../../agent/plan/plan-service.ts";
 import { EAST, localService, NORTH, testService, WEST } from "../../../fakes/agent-cluster.ts";
 import {
   createTestIntent,
@@ -22,10 +26,13 @@ interface Running extends AsyncDisposable {
   readonly clock: FakeClock;
 }
 
-function start(held: ReadonlyMap<string, readonly HeldGroup[]> = new Map()): Running {
+function start(
+  held: ReadonlyMap<string, readonly HeldGroup[]> = new Map(),
+  isDown?: IsBackendDown,
+): Running {
   const clock = createFakeClock();
   const intent = createTestIntent(EAST);
-  const planner = createServicePlanner({ intent, held, clock });
+  const planner = createServicePlanner({ intent, held, isDown, clock });
   const end = new AbortController();
   const done = planner.run(end.signal);
   return {
@@ -88,6 +95,24 @@ describe("createServicePlanner()", () => {
     await clock.settle();
     expect(backendsOf(running)).toEqual(["east 10.1.0.1:8080"]);
     expect(running.planner.settlement.mayPrune(WEST.id)).toBe(true);
+  });
+
+  test("plans again for backends that went down, and only what it is told to", async () => {
+    const down = new Set<string>();
+    const two = { "10.1.0.1": ["http/8080"], "10.1.0.2": ["http/8080"] };
+    const service = (name: string, address: string) =>
+      localService(
+        testService(EAST, { name, frontends: { [address]: ["http/80"] }, backends: two }),
+      );
+    await using running = start(new Map(), ({ address }) => down.has(address));
+    running.intent.own.services.put("shop/cart", service("cart", "10.96.0.1"));
+    running.intent.own.services.put("shop/pay", service("pay", "10.96.0.2"));
+    running.intent.peers.markSynced();
+    await running.clock.settle();
+    const weight = (key: string) => running.planner.desired.get(key)?.groups[0]?.weight;
+    down.add("10.1.0.2");
+    running.planner.replan(["shop/cart", "shop/gone"]);
+    expect([weight(KEY), weight("10.96.0.2:80/TCP")]).toEqual([1, 2]);
   });
 
   test("drops the frontends of a service that goes, and its notes", async () => {

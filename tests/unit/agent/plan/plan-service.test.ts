@@ -65,6 +65,22 @@ describe("planService()", () => {
     });
   });
 
+  test("counts the backends of a group that are not down, and keeps those that are", () => {
+    const backends = { "10.1.0.1": ["http/8080"], "10.1.0.2": ["http/8080"] };
+    const local = localService(
+      testService(EAST, { frontends: { "10.96.0.1": ["http/80"] }, backends }),
+    );
+    const [frontend] = planService({
+      local,
+      peers: [],
+      held: new Map(),
+      isDown: ({ address, clusterId, protocol }) =>
+        address === "10.1.0.2" && clusterId === EAST.id && protocol === "TCP",
+    }).frontends;
+    expect(frontend?.groups).toMatchObject([{ healthy: 1, weight: 1 }]);
+    expect(frontend?.groups[0]?.backends).toHaveLength(2);
+  });
+
   test("matches only ports of the same protocol", () => {
     expect(
       plan({

@@ -7,16 +7,21 @@ import {
   type ClusterBackends,
 } from "../../../../agent/plan/rank-clusters.ts";
 
-/** `east:3` is cluster east with three backends, `east:3!` with three that leave; ids follow the alphabet. */
+/**
+ * `east:3` is cluster east with three backends, `east:3!` with three that leave, `east:3-2` with
+ * three of which two are down; ids follow the alphabet.
+ */
 function candidates(text: string): ClusterBackends[] {
   return text.split(" ").map((part) => {
     const [cluster = "", count = "0"] = part.split(":");
     const leaving = count.endsWith("!") ? { leaving: true } : {};
+    const [, down] = count.split("-");
+    const healthy = down === undefined ? {} : { healthy: Number.parseInt(count) - Number(down) };
     const backends = Array.from({ length: Number.parseInt(count) }, (_, i) => ({
       address: `10.0.0.${i + 1}`,
       port: 80,
     }));
-    return { cluster, clusterId: cluster.charCodeAt(0), backends, ...leaving };
+    return { cluster, clusterId: cluster.charCodeAt(0), backends, ...leaving, ...healthy };
   });
 }
 
@@ -46,6 +51,15 @@ const percent = (value: number): Partial<ServiceSettings> => ({
 describe("rankClusters()", () => {
   const cases: readonly [string, string, Partial<ServiceSettings>, string][] = [
     ["none: one tier, by backends", "east:1 west:2", {}, "east 0/1, west 0/2"],
+    ["backends that are down take no share", "east:3-1 west:2", {}, "east 0/2, west 0/2"],
+    ["a cluster of dead backends keeps its share", "east:3-3 west:2", {}, "east 0/3, west 0/2"],
+    [
+      "backends that are down count for no minimum",
+      "east:3-2 west:2",
+      atLeast(2),
+      "east 0/0, west 0/2",
+    ],
+    ["percentages are of those that are up", "east:8-6 west:3", percent(50), "east 0/2, west 0/3"],
     ["leaves clusters without backends out", "east:0 west:2", {}, "west 0/2"],
     ["local: ours first", "east:1 west:2", { affinity: "local" }, "east 0/1, west 1/2"],
     ["leaving ones behind all that are ready", "east:3! west:2", {}, "west 0/2, east 255/3"],
