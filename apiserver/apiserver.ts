@@ -4,6 +4,7 @@
 //   origin ───► source ─► planner ─► cilium/state   (export/)      peers read it
 //                  │                                                agents read it
 //                  └► own claims ─► peers' records ─► cilium/cache  (mirror/)
+import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiserverStatusServer } from "../mesh/api/apiserver-server.ts";
@@ -18,7 +19,10 @@ import type { Clock } from "../mesh/core/clock.ts";
 import { identityRange } from "../mesh/core/identity.ts";
 import type { Logger } from "../mesh/core/logger.ts";
 import { runTasks, type Task } from "../mesh/core/tasks.ts";
+import type { CapacityAnswer, CapacityQuestion } from "../mesh/drain/capacity.ts";
 import { createEtcdStore, type EtcdStore } from "../mesh/kvstore/etcd-store.ts";
+import { createEventSink } from "../mesh/operations/event-sink.ts";
+import { APISERVER_NODE } from "../mesh/operations/subjects.ts";
 import { initialisePki } from "../pki/files.ts";
 import { meshServerName } from "../pki/common-names.ts";
 import { gatherStatus, type ApiserverStatus } from "./api/status.ts";
@@ -37,6 +41,8 @@ import { createConfiguredPeers } from "./mirror/configured-peers.ts";
 import { createMirrors } from "./mirror/mirrors.ts";
 import { createOwnClaims } from "./mirror/own-claims.ts";
 import type { ObjectFollower } from "./objects/object-follower.ts";
+import { createDrains } from "./operations/drains.ts";
+import { checkDrain, toldDrains } from "./operations/told-drains.ts";
 import { createSource } from "./source/objects.ts";
 import { createOrigin } from "./source/origin.ts";
 
@@ -84,7 +90,7 @@ async function runParts(
   const { clock, random, log, etcd } = options;
   const store = createEtcdStore({ ...etcd.connection, clock, random, log });
   const parts = createParts({ ...options, store });
-  const servers = await openServers(options, parts.status);
+  const servers = await openServers(options, parts);
   log.info("Apiserver is up", { version: options.version, ...servers.ports });
   try {
     await runTasks([...parts.tasks, ...servers.tasks], signal);
@@ -97,7 +103,7 @@ async function runParts(
 /** Everything that others ask us: status, health and metrics, and joins. */
 async function openServers(
   options: ApiserverOptions,
-  status: () => ApiserverStatus,
+  { status, checkDrain: check }: Pick<Parts, "status" | "checkDrain">,
 ): Promise<{
   readonly tasks: readonly Task[];
   readonly ports: Readonly<Record<string, number>>;
@@ -114,6 +120,7 @@ async function openServers(
   const statusServer = await createApiserverStatusServer({
     socketPath: clusterPaths(directory).apiserverSocket,
     getStatus: status,
+    checkDrain: check,
   });
   const apiserver = { readPeers: () => Promise.resolve(status().peers) };
   const join = await createJoinServer({
@@ -157,10 +164,13 @@ async function endedOr(ended: Promise<void>, signal: AbortSignal): Promise<void>
   await Promise.race([ended, aborted]);
 }
 
-function createParts(options: ApiserverOptions & { etcd: EtcdService; store: EtcdStore }): {
+interface Parts {
   readonly tasks: readonly Task[];
   readonly status: () => ApiserverStatus;
-} {
+  readonly checkDrain: (question: CapacityQuestion) => CapacityAnswer;
+}
+
+function createParts(options: ApiserverOptions & { etcd: EtcdService; store: EtcdStore }): Parts {
   const { config, profile, objects, version, clock, random, log, etcd, store } = options;
   const cluster = {
     name: profile.name,
@@ -213,6 +223,23 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
         serverName: meshServerName(peer),
       }),
   });
+  const events = createEventSink({
+    ...seams,
+    cluster: cluster.name,
+    node: APISERVER_NODE,
+    connection: undefined,
+    newId: randomUUID,
+  });
+  const drains = createDrains({
+    ...seams,
+    cluster,
+    path: paths.drains,
+    absentMeansNone: objects === undefined,
+    clusterIds,
+    store,
+    events,
+  });
+  const knowledge = { cluster: cluster.name, drains, mirrors, exporter, clock };
   const users = createEtcdUsers({
     ...seams,
     ...etcd.connection,
@@ -239,6 +266,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       exporter.reapply(keys);
       mirrors.reapply(keys);
       configuredPeers.reapply(keys);
+      drains.reapply(keys);
     }
   };
   /** A peers directory that is being filled lists too few, and who is not listed is removed. */
@@ -257,6 +285,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       { name: "own claims", run: (signal) => ownClaims.run(signal) },
       { name: "mirror", run: afterEtcd(mirrorPeers) },
       { name: "configured peers", run: afterEtcd((signal) => configuredPeers.run(signal)) },
+      { name: "drains", run: afterEtcd((signal) => drains.run(signal)) },
       { name: "lost keys", run: reapplyLost },
     ],
     status: () =>
@@ -274,7 +303,10 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
         identities: allocator,
         exporter,
         mirrors,
+        drains: () => toldDrains(knowledge),
+        drainsProblem: () => drains.problem(),
         uptimeSeconds: () => (clock.monotonicMs() - startedMs) / 1_000,
       }),
+    checkDrain: (question) => checkDrain(question, knowledge),
   };
 }

@@ -4,6 +4,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { ExporterStatus } from "../export/exporter.ts";
 import type { IdentityAllocator } from "../identity/allocator.ts";
 import type { PeerStatus } from "../mirror/peer-status.ts";
+import type { ToldDrain } from "../operations/told-drains.ts";
 import { SOURCE_KINDS, type Source, type SourceStatus } from "../source/objects.ts";
 
 /** The parts that are asked; each answers from memory. */
@@ -19,6 +20,9 @@ export interface StatusParts {
   readonly identities: IdentityAllocator;
   readonly exporter: { status(): ExporterStatus };
   readonly mirrors: { status(): readonly PeerStatus[] };
+  readonly drains: () => readonly ToldDrain[];
+  /** Why the drains' file is not in force as it stands, or empty. */
+  readonly drainsProblem: () => string;
   readonly uptimeSeconds: () => number;
 }
 
@@ -52,6 +56,7 @@ export interface ApiserverStatus {
   readonly ready: boolean;
   readonly reasons: readonly string[];
   readonly uptimeSeconds: number;
+  readonly drains: readonly ToldDrain[];
 }
 
 export interface ExportStatus {
@@ -84,6 +89,7 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
   }));
   const synced = SOURCE_KINDS.every((kind) => parts.source[kind].synced);
   const unread = synced ? "" : parts.origin.name;
+  const drainsProblem = parts.drainsProblem();
   const reasons = unreadyReasons({ etcd, writable, unread, exports });
   return {
     version: parts.version,
@@ -104,10 +110,12 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
     reasons: [
       ...reasons,
       ...(usersProblem === "" ? [] : [`etcd users are not as they should be: ${usersProblem}`]),
+      ...(drainsProblem === "" ? [] : [`drains stay as they were: ${drainsProblem}`]),
       ...objectReasons(objectProblems),
       ...unplannableReasons(exporter.unplannable),
     ],
     uptimeSeconds: parts.uptimeSeconds(),
+    drains: parts.drains(),
   };
 }
 

@@ -6,6 +6,7 @@
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
+import type { LocalService } from "../../mesh/core/service.ts";
 import { runTasks, type Task } from "../../mesh/core/tasks.ts";
 import { runHeartbeat } from "../../mesh/kvstore/heartbeat.ts";
 import { clusterConfigKey, versionKey } from "../../mesh/kvstore/keys.ts";
@@ -13,6 +14,7 @@ import {
   encodeClusterConfig,
   OWN_CAPABILITIES,
 } from "../../mesh/kvstore/records/cluster-config.ts";
+import { parseLocalService } from "../../mesh/kvstore/records/local-service.ts";
 import { encodeVersion } from "../../mesh/kvstore/records/version.ts";
 import type { WritableStore } from "../../mesh/kvstore/store.ts";
 import type { IdentityAllocator } from "../identity/allocator.ts";
@@ -47,6 +49,8 @@ export interface Exporter {
   run(signal: AbortSignal): Promise<void>;
   reapply(keys: readonly string[]): void;
   status(): ExporterStatus;
+  /** Every service of our own, as our agents read it. */
+  localServices(): Iterable<LocalService>;
 }
 
 /** What could not be planned (no identity was free) may be possible by now. */
@@ -103,6 +107,12 @@ export function createExporter(options: ExporterOptions): Exporter {
     },
     reapply(keys) {
       for (const writer of writers.values()) writer.reapply(keys);
+    },
+    *localServices() {
+      const { table, prefix } = desired["local-services"];
+      for (const [key, value] of table.entries()) {
+        yield parseLocalService(key.slice(prefix.length), value, cluster);
+      }
     },
     status: () => ({
       kinds: new Map([...writers].map(([kind, writer]) => [kind, writer.status()])),

@@ -7,7 +7,13 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import { CLUSTER_CONFIG_PREFIX } from "../../mesh/kvstore/keys.ts";
 import { createBell, watchDirectory } from "../directory-watch.ts";
 import type { ConfiguredPeers } from "./configured-peers.ts";
-import { createPeerMirror, type PeerMirror, type PeerMirrorOptions } from "./peer.ts";
+import type { MirroredKindName } from "./kinds.ts";
+import {
+  createPeerMirror,
+  type ParseRecord,
+  type PeerMirror,
+  type PeerMirrorOptions,
+} from "./peer.ts";
 import { readPeerDirectory, type PeerEntry } from "./peer-directory.ts";
 import type { PeerStatus } from "./peer-status.ts";
 import { removeCachedPeer } from "./removal.ts";
@@ -23,6 +29,8 @@ export interface Mirrors {
   run(signal: AbortSignal): Promise<void>;
   reapply(keys: readonly string[]): void;
   status(): readonly PeerStatus[];
+  /** What our cache holds of one kind, of all peers. */
+  records<T>(kind: MirroredKindName, parse: ParseRecord<T>): Iterable<T>;
 }
 
 /** How long a missing file must be missing: longer than a rename takes. */
@@ -77,6 +85,10 @@ class PeerSet implements Mirrors {
 
   reapply(keys: readonly string[]): void {
     for (const { peer } of this.#running.values()) peer.reapply(keys);
+  }
+
+  *records<T>(kind: MirroredKindName, parse: ParseRecord<T>): Iterable<T> {
+    for (const { peer } of this.#running.values()) yield* peer.records(kind, parse);
   }
 
   status(): PeerStatus[] {

@@ -37,7 +37,7 @@ import {
 import type { PeerFile } from "../../mesh/connect/peer-file.ts";
 import type { Claims } from "./claims.ts";
 import type { ClusterIds } from "./cluster-ids.ts";
-import { createMirroredKinds } from "./kinds.ts";
+import { createMirroredKinds, type MirroredKindName } from "./kinds.ts";
 import type { PeerEntry } from "./peer-directory.ts";
 import { statusFromPeer, type PeerStatus } from "./peer-status.ts";
 
@@ -67,8 +67,12 @@ export interface PeerMirror {
   reapply(keys: readonly string[]): void;
   /** Gives back claims and cluster id. To be called when `run` has ended for good. */
   release(): void;
+  /** What our cache holds of one kind: name → value. Empty while the peer is not known. */
+  records<T>(kind: MirroredKindName, parse: ParseRecord<T>): T[];
   status(): PeerStatus;
 }
+
+export type ParseRecord<T> = (name: string, value: Buffer, cluster: ClusterIdentity) => T;
 
 const RECONNECT_BASE_MS = 250;
 /** A refused or unreachable peer is looked at again this often at the latest. */
@@ -197,6 +201,16 @@ class Peer implements PeerMirror {
   release(): void {
     for (const { mirror } of this.#kinds) mirror.releaseClaims();
     this.#options.clusterIds.release(this.#name);
+  }
+
+  records<T>(kind: MirroredKindName, parse: ParseRecord<T>): T[] {
+    const cluster = this.#identity;
+    const found = this.#kinds.find((item) => item.kind === kind);
+    if (cluster === undefined || found === undefined) return [];
+    const { mirror, cachePrefix } = found;
+    return [...mirror.desired.entries()].map(([key, value]) =>
+      parse(key.slice(cachePrefix.length), value, cluster),
+    );
   }
 
   status(): PeerStatus {

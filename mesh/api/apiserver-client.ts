@@ -3,7 +3,7 @@
 import type { Clock } from "../core/clock.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
 import { createGrpcClient, loadServiceDefinition, localChannelCredentials } from "./grpc.ts";
-import { APISERVER_SCHEMA, APISERVER_SERVICE } from "./apiserver-server.ts";
+import { APISERVER_SCHEMA, APISERVER_SERVICE, type CheckDrainRequest } from "./apiserver-server.ts";
 
 /** The answer of GetStatus (apiserver.proto). */
 export interface ApiserverStatusMessage {
@@ -58,12 +58,38 @@ export interface ApiserverStatusMessage {
   readonly ready: boolean;
   readonly reasons: readonly string[];
   readonly uptimeSeconds: number;
+  readonly drains: readonly DrainMessage[];
+}
+
+/** A drain in force, as GetStatus tells it. */
+export interface DrainMessage {
+  readonly cluster: string;
+  readonly percent: number;
+  readonly services: readonly string[];
+  readonly secondsLeft: number;
+  readonly graceSeconds: number;
+  readonly reason: string;
+  readonly toldBy: string;
+}
+
+/** The answer of CheckDrain. */
+export interface DrainCheckMessage {
+  readonly affected: number;
+  readonly short: readonly {
+    readonly service: string;
+    readonly port: string;
+    readonly needed: number;
+    readonly bestCluster: string;
+    readonly bestBackends: number;
+  }[];
+  readonly problems: readonly string[];
 }
 
 export interface ApiserverStatusReader {
   /** Rejects with `unavailable` when no apiserver answers. */
   readStatus(signal: AbortSignal): Promise<ApiserverStatusMessage>;
   readPeers(signal: AbortSignal): Promise<ApiserverStatusMessage["peers"]>;
+  checkDrain(request: CheckDrainRequest, signal: AbortSignal): Promise<DrainCheckMessage>;
 }
 
 /** A local socket answers in milliseconds; a busy apiserver may be in the middle of a big sync. */
@@ -76,7 +102,7 @@ export function createApiserverStatusReader(options: {
   readonly timeoutMs?: number;
 }): ApiserverStatusReader {
   const { socketPath, clock, timeoutMs = STATUS_TIMEOUT_MS } = options;
-  const readStatus = async (signal: AbortSignal): Promise<ApiserverStatusMessage> => {
+  const ask = async <T>(method: string, request: object, signal: AbortSignal): Promise<T> => {
     const client = createGrpcClient({
       definition: loadServiceDefinition(APISERVER_SCHEMA, APISERVER_SERVICE),
       target: `unix:${socketPath}`,
@@ -84,8 +110,7 @@ export function createApiserverStatusReader(options: {
       clock,
     });
     try {
-      const call = { timeoutMs, signal };
-      return await client.call<ApiserverStatusMessage>("GetStatus", {}, call);
+      return await client.call<T>(method, request, { timeoutMs, signal });
     } catch (cause) {
       if (!isMeshError(cause, "unavailable") && !isMeshError(cause, "deadline_exceeded")) {
         throw cause;
@@ -99,5 +124,11 @@ export function createApiserverStatusReader(options: {
       client.close();
     }
   };
-  return { readStatus, readPeers: async (signal) => (await readStatus(signal)).peers };
+  const readStatus = (signal: AbortSignal): Promise<ApiserverStatusMessage> =>
+    ask("GetStatus", {}, signal);
+  return {
+    readStatus,
+    readPeers: async (signal) => (await readStatus(signal)).peers,
+    checkDrain: (request, signal) => ask("CheckDrain", request, signal),
+  };
 }

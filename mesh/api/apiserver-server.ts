@@ -12,16 +12,26 @@ import {
 export const APISERVER_SERVICE = "tombolo.apiserver.v1.Apiserver";
 export const APISERVER_SCHEMA = fileURLToPath(new URL("./apiserver.proto", import.meta.url));
 
+/** See apiserver.proto. */
+export interface CheckDrainRequest {
+  readonly cluster: string;
+  readonly services: readonly string[];
+}
+
 /** Replaces a socket that a dead apiserver has left behind. */
 export async function createApiserverStatusServer(options: {
   socketPath: string;
   getStatus: () => object;
+  checkDrain: (request: CheckDrainRequest) => object;
 }): Promise<GrpcServer> {
-  const { socketPath, getStatus } = options;
+  const { socketPath, getStatus, checkDrain } = options;
   await rm(socketPath, { force: true });
   const server = await createGrpcServer({
     definition: loadServiceDefinition(APISERVER_SCHEMA, APISERVER_SERVICE),
-    handlers: { getStatus: () => Promise.resolve(getStatus()) },
+    handlers: {
+      getStatus: () => Promise.resolve(getStatus()),
+      checkDrain: async (request) => checkDrain(request as CheckDrainRequest),
+    },
     listen: `unix:${socketPath}`,
     credentials: localServerCredentials(),
   });

@@ -8,6 +8,7 @@
 //   peers/NAME.yaml         one connected peer, in Cilium's format (reference §4.2)
 //   peers/NAME/             its trust bundle, our client certificate and key for it
 //   remote-users.yaml       the peers that may read us (reference §4.2, clustermesh-remote-users)
+//   operations/drains.json  drains that were ordered here (docs/drain.md)
 //   etcd/                   data of the embedded etcd
 //   run/                    sockets, pid files
 import { readFile } from "node:fs/promises";
@@ -40,6 +41,7 @@ export interface ClusterPaths {
   readonly pki: string;
   readonly peers: string;
   readonly remoteUsers: string;
+  readonly drains: string;
   readonly etcdData: string;
   readonly run: string;
   readonly apiserverSocket: string;
@@ -53,6 +55,7 @@ export function clusterPaths(root: string): ClusterPaths {
     pki: join(root, "pki"),
     peers: join(root, "peers"),
     remoteUsers: join(root, "remote-users.yaml"),
+    drains: join(root, "operations", "drains.json"),
     etcdData: join(root, "etcd"),
     run: join(root, "run"),
     apiserverSocket: join(root, "run", "apiserver.sock"),

@@ -24,6 +24,7 @@ const MESH_LIBRARIES = [
   "kubernetes",
   "api",
   "operations",
+  "drain",
   "connect",
 ].map((room) => `mesh/${room}/`);
 
@@ -69,6 +70,12 @@ const ROOMS: readonly Room[] = [
     mayImport: "`mesh/core`, `mesh/operations`",
     allowed: ["mesh/core/", "mesh/operations/"],
     reason: "a drill asks the mesh by its seams; it must run against a fake one too",
+  },
+  {
+    folders: ["mesh/drain/"],
+    mayImport: "`mesh/core`, `mesh/kvstore`",
+    allowed: ["mesh/core/", "mesh/kvstore/"],
+    reason: "what a drain means and costs is known before anybody can be asked about it",
   },
   {
     folders: ["mesh/connect/"],

@@ -38,6 +38,7 @@ const STATUS: ApiserverStatus = {
   ready: true,
   reasons: [],
   uptimeSeconds: 1,
+  drains: [],
 };
 
 describe("createMetricsPage()", () => {

@@ -37,6 +37,8 @@ function parts(fields: Partial<StatusParts> = {}): StatusParts {
     identities: createIdentityAllocator({ range: { first: 1, last: 10 }, nowMs: () => 0 }),
     exporter: { status: () => ({ kinds: new Map([["ip", WRITER]]), unplannable: new Map() }) },
     mirrors: { status: () => [] },
+    drains: () => [],
+    drainsProblem: () => "",
     uptimeSeconds: () => 5,
     ...fields,
   };
@@ -61,6 +63,14 @@ describe("gatherStatus()", () => {
       reasons: ["Secret mesh/tombolo-peer-west: no key", "Cannot follow Secrets"],
     });
     expect(status.source.problems).toHaveLength(2);
+  });
+
+  test("says that drains stay as they were, without being less ready for it", () => {
+    const status = gatherStatus(parts({ drainsProblem: () => "Cannot use drains" }));
+    expect(status).toMatchObject({
+      ready: true,
+      reasons: ["drains stay as they were: Cannot use drains"],
+    });
   });
 
   test("is ready without reasons when our own state is whole", () => {
