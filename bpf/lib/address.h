@@ -49,3 +49,12 @@ static __always_inline bool address_is_zero(const __u8 *address)
 	__builtin_memcpy(words, address, sizeof(words));
 	return (words[0] | words[1] | words[2] | words[3]) == 0;
 }
+
+static __always_inline bool addresses_are_equal(const __u8 *one, const __u8 *other)
+{
+	__u64 ones[2], others[2];
+
+	__builtin_memcpy(ones, one, sizeof(ones));
+	__builtin_memcpy(others, other, sizeof(others));
+	return ones[0] == others[0] && ones[1] == others[1];
+}

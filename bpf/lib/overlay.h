@@ -20,6 +20,7 @@
 #include "ipcache.h"
 #include "packet.h"
 #include "probes.h"
+#include "refusal.h"
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/if_packet.h>
@@ -37,6 +38,12 @@ static __always_inline int drop_packet(enum drop_reason reason)
 	return TC_ACT_SHOT;
 }
 
+/*
+ * On a refusal that goes back from to_overlay to the node's own stack: it enters the node by the
+ * overlay device and has come through no tunnel.
+ */
+#define REFUSAL_MARK 0x7265666e
+
 /* Sets the node to which the tunnel device will send the packet; 0 or a negative errno. */
 static __always_inline long set_tunnel(struct __sk_buff *skb, const __u8 *tunnel_endpoint,
 				       __u32 identity)
@@ -52,19 +59,26 @@ static __always_inline long set_tunnel(struct __sk_buff *skb, const __u8 *tunnel
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6);
 }
 
-/* Fills `identity` from the packet's tunnel metadata; false if it has none. */
-static __always_inline bool get_tunnel_identity(struct __sk_buff *skb, __u32 *identity)
+/* What a packet's tunnel metadata says: the source's identity, and the node at the other end. */
+struct tunnel {
+	__u32 identity;
+	__u8 endpoint[ADDRESS_BYTES];
+};
+
+/* False if the packet has no tunnel metadata. */
+static __always_inline bool get_tunnel(struct __sk_buff *skb, struct tunnel *tunnel)
 {
 	struct bpf_tunnel_key key = {};
 	long error = bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);
 
-	/* The metadata is of the other family. */
-	if (error == -EPROTO)
+	if (error == -EPROTO) { /* The metadata is of the other family. */
 		error = bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6);
-	if (error)
-		return false;
-	*identity = key.tunnel_id;
-	return true;
+		__builtin_memcpy(tunnel->endpoint, key.remote_ipv6, ADDRESS_BYTES);
+	} else {
+		address_from_ipv4(tunnel->endpoint, bpf_htonl(key.remote_ipv4));
+	}
+	tunnel->identity = key.tunnel_id;
+	return error == 0;
 }
 
 static __always_inline bool has_tunnel(const struct ipcache_entry *entry)
@@ -78,14 +92,38 @@ static __always_inline __u32 identity_on_the_wire(__u32 identity)
 	return identity == IDENTITY_HOST ? IDENTITY_REMOTE_NODE : identity;
 }
 
+/* To the node's own stack, as if it had come from the other node. */
+static __always_inline int refuse_to_stack(struct __sk_buff *skb, const struct packet *packet)
+{
+	count_drop(DROP_FAULT_INJECTED);
+	if (!turn_into_refusal(skb, packet))
+		return TC_ACT_SHOT;
+	skb->mark = REFUSAL_MARK;
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+/* Back to the node that the packet came from, as if the destination had answered. */
+static __always_inline int refuse_to_node(struct __sk_buff *skb, const struct packet *packet,
+					  const __u8 *node)
+{
+	const struct ipcache_entry *refuser = find_ipcache_entry(packet->destination);
+	__u32 identity = refuser ? identity_on_the_wire(refuser->identity) : IDENTITY_WORLD;
+
+	count_drop(DROP_FAULT_INJECTED);
+	if (!turn_into_refusal(skb, packet) || set_tunnel(skb, node, identity))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
 /* A packet that the stack has routed into the overlay device, mostly from the node itself. */
 static __always_inline int handle_to_overlay(struct __sk_buff *skb)
 {
 	const struct ipcache_entry *source, *destination;
 	struct packet packet = {};
+	struct tunnel tunnel;
 	__u32 identity;
 
-	if (get_tunnel_identity(skb, &identity))
+	if (get_tunnel(skb, &tunnel))
 		return TC_ACT_OK; /* from_pod has set it. */
 	if (!parse_packet(skb, &packet))
 		return drop_packet(DROP_MALFORMED);
@@ -96,29 +134,78 @@ static __always_inline int handle_to_overlay(struct __sk_buff *skb)
 	destination = find_ipcache_entry(packet.destination);
 	if (!has_tunnel(destination))
 		return drop_packet(DROP_NO_TUNNEL_ENDPOINT);
+	switch (meet_fault(skb, &packet, destination->cluster_id, FAULT_OUTBOUND)) {
+	case FAULT_SPARES:
+		break;
+	case FAULT_DROPS:
+		return drop_packet(DROP_FAULT_INJECTED);
+	case FAULT_REFUSES:
+		return refuse_to_stack(skb, &packet);
+	}
 	if (set_tunnel(skb, destination->tunnel_endpoint, identity))
 		return drop_packet(DROP_TUNNEL_KEY);
 	count_event(COUNTER_HOST_TO_OVERLAY);
 	return TC_ACT_OK;
 }
 
-/* A packet from another node. Those that are for no pod of this node are the stack's. */
+/* Whether the packet was a reply that only this program waits for. */
+static __always_inline bool take_probe(struct __sk_buff *skb, const struct packet *packet,
+				       const struct ipcache_entry *source, __u32 identity)
+{
+	struct probe_message message;
+
+	switch (read_probe(skb, packet, &message)) {
+	case PROBE_NONE:
+		return false;
+	case PROBE_REQUEST:
+		/* Only nodes send under this identity: a pod cannot speak for its cluster. */
+		if (source && identity == IDENTITY_REMOTE_NODE)
+			note_probe_request(source->cluster_id);
+		return false;
+	case PROBE_REPLY:
+		return note_probe_reply(packet, &message.payload);
+	}
+	return false;
+}
+
+/*
+ * A packet from another node. Those that are for no pod of this node are the stack's, which also
+ * answers probes.
+ */
 static __always_inline int handle_from_overlay(struct __sk_buff *skb)
 {
+	const struct ipcache_entry *source;
 	const struct endpoint *endpoint;
 	struct packet packet = {};
-	__u32 identity;
+	struct tunnel tunnel;
 
-	if (!get_tunnel_identity(skb, &identity))
-		return drop_packet(DROP_TUNNEL_KEY);
+	if (!get_tunnel(skb, &tunnel)) {
+		if (skb->mark != REFUSAL_MARK)
+			return drop_packet(DROP_TUNNEL_KEY);
+		skb->mark = 0;
+		return TC_ACT_OK;
+	}
 	if (!parse_packet(skb, &packet))
 		return drop_packet(DROP_MALFORMED);
 	if (!packet_is_ip(&packet))
 		return drop_packet(DROP_NOT_IP);
+	source = find_ipcache_entry(packet.source);
+	switch (meet_fault(skb, &packet, source ? source->cluster_id : 0, FAULT_INBOUND)) {
+	case FAULT_SPARES:
+		break;
+	case FAULT_DROPS:
+		return drop_packet(DROP_FAULT_INJECTED);
+	case FAULT_REFUSES:
+		return refuse_to_node(skb, &packet, tunnel.endpoint);
+	}
+	if (take_probe(skb, &packet, source, tunnel.identity)) {
+		count_event(COUNTER_PROBE_ANSWERED);
+		return TC_ACT_STOLEN;
+	}
 	endpoint = find_endpoint(packet.destination);
 	if (endpoint) {
 		count_event(COUNTER_OVERLAY_TO_POD);
-		return deliver_to_endpoint(skb, &packet, endpoint, identity);
+		return deliver_to_endpoint(skb, &packet, endpoint, tunnel.identity);
 	}
 	/* The inner Ethernet address is none of ours; the stack would think so too. */
 	bpf_skb_change_type(skb, PACKET_HOST);

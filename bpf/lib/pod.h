@@ -17,6 +17,14 @@ static __always_inline int pass_to_stack(void)
 	return TC_ACT_OK;
 }
 
+static __always_inline int refuse_to_pod(struct __sk_buff *skb, const struct packet *packet)
+{
+	count_drop(DROP_FAULT_INJECTED);
+	if (!turn_into_refusal(skb, packet))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
 static __always_inline int handle_from_pod(struct __sk_buff *skb)
 {
 	const struct ipcache_entry *source, *destination;
@@ -40,6 +48,14 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb)
 	if (packet.hop_limit <= 1) {
 		count_drop(DROP_TTL_EXCEEDED);
 		return TC_ACT_OK; /* The stack will not forward it either, and tells the sender. */
+	}
+	switch (meet_fault(skb, &packet, destination->cluster_id, FAULT_OUTBOUND)) {
+	case FAULT_SPARES:
+		break;
+	case FAULT_DROPS:
+		return drop_packet(DROP_FAULT_INJECTED);
+	case FAULT_REFUSES:
+		return refuse_to_pod(skb, &packet);
 	}
 	decrement_hop_limit(&packet);
 	identity = source ? identity_on_the_wire(source->identity) : IDENTITY_INIT;

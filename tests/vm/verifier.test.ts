@@ -12,7 +12,9 @@ const LIMIT_MS = 600_000;
 const PROGRAMS = {
   overlay: "from_overlay to_overlay",
   pod: "from_pod",
-  socket: "connect4 connect6 getpeername4 getpeername6 recvmsg4 recvmsg6 sendmsg4 sendmsg6",
+  socket:
+    "connect4 connect6 getpeername4 getpeername6 recvmsg4 recvmsg6 sendmsg4 sendmsg6 sock_release",
+  sockops: "tcp_events",
 };
 
 describe("bpf/prog on Debian 12's kernel", () => {
