@@ -40,6 +40,8 @@ import { createClusterIds } from "./mirror/cluster-ids.ts";
 import { createConfiguredPeers } from "./mirror/configured-peers.ts";
 import { createMirrors } from "./mirror/mirrors.ts";
 import { createOwnClaims } from "./mirror/own-claims.ts";
+import { createOperationsPlane, leafEndpointsOf } from "./nats/plane.ts";
+import { runSessionEvents } from "./nats/session-events.ts";
 import type { ObjectFollower } from "./objects/object-follower.ts";
 import { createDrains } from "./operations/drains.ts";
 import { checkDrain, toldDrains } from "./operations/told-drains.ts";
@@ -192,6 +194,8 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
     ...seams,
     cluster,
     version,
+    leafEndpoints:
+      config.operations === undefined ? [] : leafEndpointsOf(profile, config.operations),
     source,
     identities: allocator,
     store,
@@ -223,11 +227,23 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
         serverName: meshServerName(peer),
       }),
   });
+  const plane =
+    config.operations === undefined
+      ? undefined
+      : createOperationsPlane({
+          ...seams,
+          config: config.operations,
+          profile,
+          paths,
+          leafEndpoints: (peer) =>
+            mirrors.status().find(({ name }) => name === peer)?.leafEndpoints ?? [],
+          peersWhole: async (signal) => objects?.peersWhole(signal),
+        });
   const events = createEventSink({
     ...seams,
     cluster: cluster.name,
     node: APISERVER_NODE,
-    connection: undefined,
+    connection: plane?.connection,
     newId: randomUUID,
   });
   const drains = createDrains({
@@ -287,6 +303,11 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       { name: "configured peers", run: afterEtcd((signal) => configuredPeers.run(signal)) },
       { name: "drains", run: afterEtcd((signal) => drains.run(signal)) },
       { name: "lost keys", run: reapplyLost },
+      ...(plane?.tasks ?? []),
+      {
+        name: "session events",
+        run: (signal) => runSessionEvents({ peers: () => mirrors.status(), events, clock }, signal),
+      },
     ],
     status: () =>
       gatherStatus({
@@ -305,6 +326,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
         mirrors,
         drains: () => toldDrains(knowledge),
         drainsProblem: () => drains.problem(),
+        operations: () => plane?.status(),
         uptimeSeconds: () => (clock.monotonicMs() - startedMs) / 1_000,
       }),
     checkDrain: (question) => checkDrain(question, knowledge),

@@ -5,6 +5,7 @@ import { isAbsolute } from "node:path";
 import { isIP } from "node:net";
 import { MeshError } from "../mesh/core/errors.ts";
 import type { LogLevel } from "../mesh/core/logger.ts";
+import { parseOperations, type OperationsConfig } from "./nats/operations-config.ts";
 
 export interface ApiserverConfig {
   /** The cluster directory (mesh/contexts/cluster-directory.ts). */
@@ -17,6 +18,8 @@ export interface ApiserverConfig {
   readonly healthListen: string;
   /** `ADDRESS:PORT` of the join API. */
   readonly joinListen: string;
+  /** Undefined: the cluster has no operations plane. */
+  readonly operations: OperationsConfig | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -51,7 +54,16 @@ export interface ObjectsConfig {
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 /** Beside Cilium's own health ports on a machine that runs both only one can have it. */
 const DEFAULT_HEALTH_LISTEN = "127.0.0.1:9880";
-const FIELDS = ["directory", "etcd", "source", "objects", "healthListen", "joinListen", "logLevel"];
+const FIELDS = [
+  "directory",
+  "etcd",
+  "source",
+  "objects",
+  "healthListen",
+  "joinListen",
+  "operations",
+  "logLevel",
+];
 const ETCD_FIELDS = {
   embedded: ["mode", "listen", "keepRunning"],
   external: ["mode", "endpoints"],
@@ -96,7 +108,7 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
   const level = LOG_LEVELS.find((known) => known === logLevel);
   if (level === undefined) throw wrong("logLevel", `one of ${LOG_LEVELS.join(", ")}`);
   const etcd = parseEtcd(value["etcd"], wrong);
-  const objects = value["objects"];
+  const { objects, operations } = value;
   if (objects !== undefined && etcd.mode !== "embedded") {
     throw wrong("objects", 'none, unless "etcd.mode" is "embedded"');
   }
@@ -107,6 +119,7 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
     objects: objects === undefined ? undefined : parseObjects(objects, wrong),
     healthListen,
     joinListen,
+    operations: operations === undefined ? undefined : parseOperations(operations, wrong),
     logLevel: level,
   };
 }

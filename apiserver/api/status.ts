@@ -4,6 +4,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { ExporterStatus } from "../export/exporter.ts";
 import type { IdentityAllocator } from "../identity/allocator.ts";
 import type { PeerStatus } from "../mirror/peer-status.ts";
+import type { OperationsPlaneStatus } from "../nats/plane.ts";
 import type { ToldDrain } from "../operations/told-drains.ts";
 import { SOURCE_KINDS, type Source, type SourceStatus } from "../source/objects.ts";
 
@@ -23,6 +24,8 @@ export interface StatusParts {
   readonly drains: () => readonly ToldDrain[];
   /** Why the drains' file is not in force as it stands, or empty. */
   readonly drainsProblem: () => string;
+  /** Undefined without an operations plane. */
+  readonly operations: () => OperationsPlaneStatus | undefined;
   readonly uptimeSeconds: () => number;
 }
 
@@ -57,6 +60,7 @@ export interface ApiserverStatus {
   readonly reasons: readonly string[];
   readonly uptimeSeconds: number;
   readonly drains: readonly ToldDrain[];
+  readonly operations: OperationsPlaneStatus | undefined;
 }
 
 export interface ExportStatus {
@@ -116,6 +120,7 @@ export function gatherStatus(parts: StatusParts): ApiserverStatus {
     ],
     uptimeSeconds: parts.uptimeSeconds(),
     drains: parts.drains(),
+    operations: parts.operations(),
   };
 }
 

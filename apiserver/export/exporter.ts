@@ -31,6 +31,8 @@ import { createExportPlanner } from "./planner.ts";
 export interface ExporterOptions {
   readonly cluster: ClusterIdentity;
   readonly version: string;
+  /** Where peers meet our operations plane. */
+  readonly leafEndpoints?: readonly string[];
   readonly source: Source;
   readonly identities: IdentityAllocator;
   readonly store: WritableStore;
@@ -66,7 +68,7 @@ export function createExporter(options: ExporterOptions): Exporter {
     clusterConfigKey(cluster.name),
     encodeClusterConfig({ cluster, capabilities: OWN_CAPABILITIES }),
   );
-  single.put(versionKey(cluster.name), encodeVersion(options.version));
+  single.put(versionKey(cluster.name), encodeVersion(options.version, options.leafEndpoints));
   const writers = new Map<DesiredKind | "cluster", EtcdWriter>([
     ["cluster", createSingleKeysWriter({ ...options, desired: single })],
     ...DESIRED_KINDS.map((kind): [DesiredKind, EtcdWriter] => {

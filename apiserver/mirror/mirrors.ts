@@ -246,4 +246,5 @@ const NO_PEER: PeerStatus = {
   kinds: [],
   synced: false,
   version: "",
+  leafEndpoints: [],
 };

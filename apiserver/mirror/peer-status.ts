@@ -33,6 +33,8 @@ export interface PeerStatus {
   readonly synced: boolean;
   /** Empty for a peer that does not run Tombolo. */
   readonly version: string;
+  /** Where its operations plane is met; empty while that is not known. */
+  readonly leafEndpoints: readonly string[];
 }
 
 export interface PeerParts {
@@ -42,6 +44,7 @@ export interface PeerParts {
   /** Why there is no session, or no accepted one. */
   readonly problem: Error | undefined;
   readonly version: string;
+  readonly leafEndpoints: readonly string[];
   readonly nowMs: number;
   readonly kinds: readonly {
     readonly kind: string;
@@ -68,6 +71,7 @@ export function statusFromPeer(parts: PeerParts): PeerStatus {
     kinds,
     synced: kinds.every((kind, index) => kind.synced || parts.kinds[index]?.optional === true),
     version: parts.version,
+    leafEndpoints: parts.leafEndpoints,
   };
 }
 

@@ -24,7 +24,7 @@ import {
   parseClusterConfig,
   type ClusterConfig,
 } from "../../mesh/kvstore/records/cluster-config.ts";
-import { parseVersion } from "../../mesh/kvstore/records/version.ts";
+import { parseVersionRecord, type VersionRecord } from "../../mesh/kvstore/records/version.ts";
 import { createClusterSession, type ClusterSession } from "../../mesh/kvstore/session.ts";
 import type { ReadableStore, WritableStore } from "../../mesh/kvstore/store.ts";
 import { bufferTable } from "../export/desired.ts";
@@ -103,7 +103,7 @@ class Peer implements PeerMirror {
   #session: ClusterSession | undefined;
   #identity: ClusterIdentity | undefined;
   #problem: Error | undefined;
-  #version = "";
+  #release: VersionRecord = { version: "", leafEndpoints: [] };
   #reconnect = new AbortController();
 
   constructor(first: PeerEntry, options: PeerMirrorOptions) {
@@ -156,7 +156,10 @@ class Peer implements PeerMirror {
     this.#identity = cluster;
     this.#single.put(clusterConfigKey(this.#name), config.value);
     const version = await ownStore.get(cachedVersionKey(this.#name), signal);
-    if (version !== undefined) this.#single.put(cachedVersionKey(this.#name), version.value);
+    if (version !== undefined) {
+      this.#single.put(cachedVersionKey(this.#name), version.value);
+      this.#release = parseVersionRecord(this.#name, version.value);
+    }
     return cluster;
   }
 
@@ -219,7 +222,7 @@ class Peer implements PeerMirror {
       session: this.#session?.status(),
       identity: this.#identity,
       problem: this.#problem,
-      version: this.#version,
+      ...this.#release,
       nowMs: this.#options.clock.monotonicMs(),
       kinds: this.#kinds.map(({ kind, mirror, session }) => ({
         kind,
@@ -359,7 +362,7 @@ class Peer implements PeerMirror {
       try {
         const entry = await store.get(versionKey(this.#name), signal);
         if (entry !== undefined) {
-          this.#version = parseVersion(this.#name, entry.value);
+          this.#release = parseVersionRecord(this.#name, entry.value);
           this.#single.put(cachedVersionKey(this.#name), entry.value);
         }
       } catch (error) {

@@ -37,6 +37,8 @@ export interface OperationsPlaneOptions {
   readonly paths: ClusterPaths;
   /** Where a peer's nats-server is, as its own record says; empty while that is not known. */
   readonly leafEndpoints: (peer: string) => readonly string[];
+  /** Resolves when the peers directory names every peer: each one more may be another start. */
+  readonly peersWhole: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -129,6 +131,7 @@ export function createOperationsPlane(options: OperationsPlaneOptions): Operatio
 
   async function followConfig(signal: AbortSignal): Promise<void> {
     await tellPlace();
+    await options.peersWhole(signal);
     while (!signal.aborted) {
       configProblem = await problemOf(writeConfig());
       await clock.sleep(LOOK_MS, signal).catch(() => {}); // Aborted: the loop ends.

@@ -59,6 +59,24 @@ export interface ApiserverStatusMessage {
   readonly reasons: readonly string[];
   readonly uptimeSeconds: number;
   readonly drains: readonly DrainMessage[];
+  readonly operations: OperationsMessage | null;
+}
+
+/** The operations plane, as GetStatus tells it. */
+export interface OperationsMessage {
+  readonly server: string;
+  readonly pid: number;
+  readonly restarts: number;
+  readonly connected: boolean;
+  readonly streams: readonly {
+    readonly name: string;
+    readonly messages: number;
+    readonly bytes: number;
+  }[];
+  readonly links: readonly { readonly peer: string; readonly up: boolean }[];
+  readonly waiting: number;
+  readonly dropped: number;
+  readonly problem: string;
 }
 
 /** A drain in force, as GetStatus tells it. */

@@ -20,6 +20,7 @@ const STATUS: ApiserverStatus = {
       reconnections: 0,
       synced: true,
       version: "",
+      leafEndpoints: [],
       kinds: [
         {
           kind: "ip",
@@ -39,6 +40,7 @@ const STATUS: ApiserverStatus = {
   reasons: [],
   uptimeSeconds: 1,
   drains: [],
+  operations: undefined,
 };
 
 describe("createMetricsPage()", () => {

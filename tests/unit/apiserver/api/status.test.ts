@@ -39,6 +39,7 @@ function parts(fields: Partial<StatusParts> = {}): StatusParts {
     mirrors: { status: () => [] },
     drains: () => [],
     drainsProblem: () => "",
+    operations: () => undefined,
     uptimeSeconds: () => 5,
     ...fields,
   };

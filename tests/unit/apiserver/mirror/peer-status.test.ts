@@ -33,6 +33,7 @@ const PARTS: PeerParts = {
   identity: { name: "west", id: 2, maxConnectedClusters: 255 },
   problem: undefined,
   version: "0.1.0",
+  leafEndpoints: [],
   nowMs: 3_500,
   kinds: [KIND],
 };
