@@ -60,8 +60,6 @@ static __always_inline int yielded_percent(const struct cluster_state *state, bo
 		return yielded;
 	if (state->drain_expires_ns && bpf_ktime_get_ns() >= state->drain_expires_ns)
 		return yielded;
-	if (state->drained_percent >= 100)
-		return -1;
 	return yielded > state->drained_percent ? yielded : state->drained_percent;
 }
 

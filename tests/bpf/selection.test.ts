@@ -140,12 +140,19 @@ describe("selection", () => {
     expect(await call(20)).toEqual({ west: 20 });
   });
 
-  test("uses a half drained cluster where there is no other", async () => {
+  test("uses a drained cluster where there is no other, however far it is drained", async () => {
     serve([{ clusterId: 1, backends: [east] }]);
     setCluster(1, { drainedPercent: 50 });
     expect(await call(50)).toEqual({ east: 50 });
     setCluster(1, { drainedPercent: 100 });
-    expect(await call(1)).toEqual({ ECONNREFUSED: 1 });
+    expect(await call(20)).toEqual({ east: 20 });
+    serve([
+      { clusterId: 1, backends: [east] },
+      { clusterId: 2, backends: [west] },
+    ]);
+    expect(await call(20)).toEqual({ west: 20 });
+    setCluster(2, { healthIpv4: ClusterHealth.down });
+    expect(await call(20)).toEqual({ east: 20 });
   });
 
   test("ends a drill by the kernel's clock, without anybody's help", async () => {
