@@ -79,6 +79,16 @@ export class Fields {
     return value as string[];
   }
 
+  places(name: string): readonly string[] {
+    const value: unknown = this.get(name);
+    const valid =
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((item: unknown) => typeof item === "string" && /^[^\s/]+:\d{1,5}$/.test(item));
+    if (!valid) this.#refuse(name, 'a list of "ADDRESS:PORT"');
+    return value as string[];
+  }
+
   listen(name: string): string | undefined {
     const value = this.get(name);
     if (value === undefined || value === null) return undefined;

@@ -30,13 +30,22 @@ export interface AgentConfig {
   readonly procSysNet: string;
   /** Pods speak to what is outside the mesh with the node's address. */
   readonly masquerade: boolean;
+  /** How the health of other clusters is found out (docs/health.md). */
+  readonly health: HealthSettings;
   /** How container runtimes find the plugin; undefined if that is somebody else's business. */
   readonly cni: CniSettings | undefined;
   /** `ADDRESS:PORT` for /healthz and /readyz. */
   readonly healthListen: string | undefined;
   /** `ADDRESS:PORT` for /metrics. */
   readonly metricsListen: string | undefined;
+  /** Our own cluster's NATS; undefined if it has none. */
+  readonly operations: OperationsPlace | undefined;
 }
+
+export type OperationsPlace =
+  | { readonly kind: "fixed"; readonly servers: readonly string[] }
+  /** At the addresses of etcd, which the agent finds anyway. */
+  | { readonly kind: "beside-etcd"; readonly port: number };
 
 export type EtcdPlace =
   | { readonly kind: "fixed"; readonly endpoints: readonly string[]; readonly tls: EtcdFiles }
@@ -59,6 +68,13 @@ export type CgroupPlace =
   | { readonly kind: "path"; readonly path: string }
   | { readonly kind: "root"; readonly path: string };
 
+export interface HealthSettings {
+  /** Without it nothing is probed, and every cluster counts as healthy. */
+  readonly enabled: boolean;
+  readonly intervalMs: number;
+  readonly nodesPerCluster: number;
+}
+
 export interface CniSettings {
   /** Where runtimes look for configurations and for programs. */
   readonly configDirectory: string;
@@ -78,7 +94,15 @@ const DEFAULT_OVERLAY = {
   port: 8472,
   underlayMtu: 1_500,
 };
+/** Five unanswered rounds of three nodes are half a second: a failover within one. */
+export const DEFAULT_HEALTH: HealthSettings = {
+  enabled: true,
+  intervalMs: 100,
+  nodesPerCluster: 3,
+};
 const DEFAULT_PROC_SYS_NET = "/proc/sys/net";
+/** IANA's for NATS. */
+const NATS_PORT = 4_222;
 /** IFNAMSIZ without its final zero. */
 const DEVICE_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,14}$/;
 const NODE_NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
@@ -162,10 +186,22 @@ export function parseAgentConfig(
     masquerade: fields.flag("masquerade", {
       missing: etcd.kind === "kubernetes" && cni?.mode === "network",
     }),
+    health: parseHealthSettings(fields),
     cni,
     healthListen: fields.listen("healthListen"),
     metricsListen: fields.listen("metricsListen"),
+    operations: parseOperationsPlace(fields),
   };
+}
+
+function parseOperationsPlace(fields: Fields): OperationsPlace | undefined {
+  if (fields.get("operations") === undefined) return undefined;
+  const operations = fields.object("operations");
+  if (operations.get("servers") !== undefined) {
+    return { kind: "fixed", servers: operations.places("servers") };
+  }
+  const port = operations.integer("port", { min: 1, max: 65_535, missing: NATS_PORT });
+  return { kind: "beside-etcd", port };
 }
 
 function parseEtcdPlace(fields: Fields): EtcdPlace {
@@ -194,6 +230,20 @@ function parseEtcdPlace(fields: Fields): EtcdPlace {
     namespace: kubernetes.text("namespace", {
       pattern: NAMESPACE_NAME,
       want: "the namespace that Tombolo is installed in",
+    }),
+  };
+}
+
+function parseHealthSettings(fields: Fields): HealthSettings {
+  const health = fields.object("health", {});
+  const { enabled, intervalMs, nodesPerCluster } = DEFAULT_HEALTH;
+  return {
+    enabled: health.flag("enabled", { missing: enabled }),
+    intervalMs: health.integer("intervalMs", { min: 20, max: 10_000, missing: intervalMs }),
+    nodesPerCluster: health.integer("nodesPerCluster", {
+      min: 1,
+      max: 16,
+      missing: nodesPerCluster,
     }),
   };
 }

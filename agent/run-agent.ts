@@ -25,6 +25,7 @@ import type { AgentConfig, EtcdFiles, EtcdPlace } from "./config.ts";
 import { createEtcdAccess } from "./kubernetes/etcd-access.ts";
 import { createMasquerade, createNftTable } from "./masquerade/masquerade.ts";
 import { createPluginConfig } from "./node/plugin-config.ts";
+import { createAgentOperations } from "./operations/operations.ts";
 import { startHttpServer } from "./status/http-server.ts";
 import { createMetrics } from "./status/metrics.ts";
 import { readinessOf, type Readiness } from "./status/readiness.ts";
@@ -133,10 +134,22 @@ async function runNode(
     overlayInterface: device,
     objectDirectory: OBJECT_DIRECTORY,
   });
+  const serverName = `${config.cluster.name}.mesh.cilium.io`;
   const store = createEtcdStore({
     endpoints: way.endpoints,
     tls: way.tls,
-    serverName: `${config.cluster.name}.mesh.cilium.io`,
+    serverName,
+    clock,
+    random: systemRandom,
+    log,
+  });
+  const operations = createAgentOperations({
+    cluster: config.cluster.name,
+    nodeName: config.nodeName,
+    place: config.operations,
+    etcdEndpoints: way.endpoints,
+    tls: way.tls,
+    serverName,
     clock,
     random: systemRandom,
     log,
@@ -228,6 +241,7 @@ async function runNode(
       { name: "node-setup", run: (inner) => nodeSetup.run(inner) },
       { name: "pod-repair", run: (inner) => podRepair.run(inner) },
       { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
+      ...operations.tasks,
     ];
     if (pluginConfig !== undefined) {
       tasks.push({ name: "plugin-config", run: (inner) => pluginConfig.run(inner) });

@@ -15,7 +15,9 @@ import {
   HEALTH_PORT,
   JOIN_PORT,
   labNodes,
+  LEAF_PORT,
   linkAddress,
+  NATS_PORT,
   UNDERLAY_MTU,
 } from "./plan.ts";
 import type { LabCluster, LabNode, LabPlan } from "./plan.ts";
@@ -57,6 +59,12 @@ export function apiserverConfig(cluster: LabCluster): unknown {
     etcd: { mode: "embedded", listen: `https://${address}:${ETCD_PORT}` },
     healthListen: `127.0.0.1:${HEALTH_PORT}`,
     joinListen: `${address}:${JOIN_PORT}`,
+    operations: {
+      listen: `${address}:${NATS_PORT}`,
+      leafListen: `${address}:${LEAF_PORT}`,
+      // One operator has all the lab's clusters, so drills may ask them all from one.
+      acceptDrillsFrom: "peers",
+    },
   };
 }
 
@@ -81,6 +89,7 @@ export function agentConfig(
     socket: node.socket,
     overlay: { device: "tombolo_vxlan", port: OVERLAY_PORT, underlayMtu: UNDERLAY_MTU },
     healthListen: `127.0.0.1:${AGENT_HEALTH_PORT}`,
+    operations: { servers: [`${linkAddress(cluster.control, 4)}:${NATS_PORT}`] },
   };
 }
 

@@ -28,6 +28,8 @@ export const UNDERLAY_MTU = 1500;
 export const UPLINK_DEVICE = "uplink";
 export const ETCD_PORT = 2379;
 export const JOIN_PORT = 9881;
+export const NATS_PORT = 4222;
+export const LEAF_PORT = 7422;
 export const HEALTH_PORT = 9880;
 export const AGENT_HEALTH_PORT = 9879;
 

@@ -17,6 +17,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   nsenter: "util-linux",
   mount: "mount",
   etcd: "etcd-server",
+  "nats-server": "nats-server",
 };
 /** The last of the objects that `make -C bpf` builds; agents load all of them. */
 const EBPF_OBJECT = fileURLToPath(new URL("../../build/bpf/socket.bpf.o", import.meta.url));

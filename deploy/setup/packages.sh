@@ -80,7 +80,7 @@ all_package_names() {
 
 # On other distributions the packages have other names; what counts is that the tools are there.
 tools_are_there() {
-	for tool in etcd etcdctl clang bpftool make ip nsenter; do
+	for tool in etcd etcdctl nats-server clang bpftool make ip nsenter; do
 		command -v "$tool" >/dev/null || return 1
 	done
 }
