@@ -14,42 +14,56 @@ import type { Observation, Transition } from "./observation.ts";
 export interface Isolation {
   readonly isIsolated: boolean;
   /** One round; says what changed, if anything did. */
-  judge(groups: Iterable<Group>, observation: Observation): Transition | undefined;
+  judge(groups: Iterable<Group>, observation: Observation): IsolationRound;
+}
+
+export interface IsolationRound {
+  readonly transition: Transition | undefined;
+  /**
+   * Everybody was silent, if only for a moment, and somebody answers again: what the others owe us
+   * from that time was lost on our side. Those who are far would seem to be silent for longer.
+   */
+  readonly isOver: boolean;
 }
 
 export function createIsolation(limits: JudgeLimits): Isolation {
   let sinceMs: number | undefined;
+  let wasShaken = false;
   return {
     get isIsolated() {
       return sinceMs !== undefined;
     },
     judge(groups, observation) {
-      const { atMs } = observation;
       const heard = [...groups].filter((group) => group.heard);
-      if (sinceMs === undefined) {
-        if (!isCutOff(heard, limits)) return undefined;
-        sinceMs = atMs;
-        const evidence = evidenceOf(heard, observation);
-        return {
-          subject: { kind: "isolation" },
-          from: "connected",
-          to: "isolated",
-          atMs,
-          evidence,
-        };
-      }
-      const answering = heard.filter((group) => group.answeredRounds > 0);
-      // With nobody left to hear (every peer was removed) there is nothing to be cut off from.
-      if (answering.length === 0 && heard.length > 0) return undefined;
-      const evidence = {
-        reason: answering.length > 0 ? "an answer came" : "nobody is left to be heard",
-        answeringClusters: namesOf(answering),
-        isolatedMs: atMs - sinceMs,
-      };
-      sinceMs = undefined;
-      return { subject: { kind: "isolation" }, from: "isolated", to: "connected", atMs, evidence };
+      const isShaken = isEverybodySilent(heard, limits.witnessRounds);
+      const isOver = wasShaken && !isShaken;
+      wasShaken = isShaken;
+      const transition =
+        sinceMs === undefined ? begin(heard, observation) : end(heard, observation);
+      return { transition, isOver: isOver || transition?.to === "connected" };
     },
   };
+
+  function begin(heard: readonly Group[], observation: Observation): Transition | undefined {
+    if (!isEverybodySilent(heard, limits.isolationRounds)) return undefined;
+    const { atMs } = observation;
+    sinceMs = atMs;
+    const evidence = evidenceOf(heard, observation);
+    return { subject: { kind: "isolation" }, from: "connected", to: "isolated", atMs, evidence };
+  }
+
+  function end(heard: readonly Group[], { atMs }: Observation): Transition | undefined {
+    const answering = heard.filter((group) => group.answeredRounds > 0);
+    // With nobody left to hear (every peer was removed) there is nothing to be cut off from.
+    if (answering.length === 0 && heard.length > 0) return undefined;
+    const evidence = {
+      reason: answering.length > 0 ? "an answer came" : "nobody is left to be heard",
+      answeringClusters: namesOf(answering),
+      isolatedMs: atMs - (sinceMs ?? atMs),
+    };
+    sinceMs = undefined;
+    return { subject: { kind: "isolation" }, from: "isolated", to: "connected", atMs, evidence };
+  }
 }
 
 /** Who could tell that a silence is somebody's own and not ours. */
@@ -66,10 +80,9 @@ export function findWitnesses(groups: Iterable<Group>, limits: JudgeLimits): Wit
   const lately = new Set<ClusterId>();
   const expected = new Set<ClusterId>();
   for (const group of groups) {
-    if (group.answeredRounds > 0) now.add(group.clusterId);
+    if (group.roundsSinceAnswer === 0) now.add(group.clusterId);
+    if (group.roundsSinceAnswer < limits.witnessRounds) lately.add(group.clusterId);
     if (isExpected(group)) expected.add(group.clusterId);
-    const isLate = group.heard && !group.isDown && group.silentRounds < limits.witnessRounds;
-    if (group.answeredRounds > 0 || isLate) lately.add(group.clusterId);
   }
   const hasOther = (clusters: ReadonlySet<ClusterId>, { clusterId }: Group): boolean =>
     clusters.size > (clusters.has(clusterId) ? 1 : 0);
@@ -86,12 +99,16 @@ function isExpected(group: Group): boolean {
   return false;
 }
 
-function isCutOff(heard: readonly Group[], limits: JudgeLimits): boolean {
-  if (heard.some((group) => group.silentRounds < limits.isolationRounds && isExpected(group))) {
-    return false;
+/** All that was heard, of two clusters at least, and for so many rounds. */
+function isEverybodySilent(heard: readonly Group[], rounds: number): boolean {
+  const silent = new Set<ClusterId>();
+  for (const group of heard) {
+    if (group.answeredRounds > 0) return false;
+    if (!isExpected(group)) continue;
+    if (group.silentRounds < rounds) return false;
+    silent.add(group.clusterId);
   }
-  if (heard.some((group) => group.answeredRounds > 0)) return false;
-  return new Set(heard.filter(isExpected).map(({ clusterId }) => clusterId)).size >= 2;
+  return silent.size >= 2;
 }
 
 function evidenceOf(heard: readonly Group[], observation: Observation): Transition["evidence"] {

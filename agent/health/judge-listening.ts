@@ -45,6 +45,8 @@ export interface Group {
   answeredRounds: number;
   silentRounds: number;
   silentProbes: number;
+  /** Rounds since the last answer of this window, whether or not an answer was due in them. */
+  roundsSinceAnswer: number;
   lastAnswerMs: number | undefined;
   /** The shortest of this round's round trips; undefined: no answer. */
   roundTripMs: number | undefined;
@@ -106,6 +108,7 @@ export function createListening(options: {
       answeredRounds: 0,
       silentRounds: 0,
       silentProbes: 0,
+      roundsSinceAnswer: Infinity,
       lastAnswerMs: undefined,
       roundTripMs: undefined,
     };
@@ -188,6 +191,7 @@ export function createListening(options: {
       group.answeredRounds = 0;
       group.silentRounds = 0;
       group.silentProbes = 0;
+      group.roundsSinceAnswer = Infinity;
       for (const voice of group.voices.values()) {
         voice.answeredRounds = 0;
         voice.silentRounds = 0;
@@ -209,6 +213,7 @@ function sumUp(group: Group): void {
     if (voice.heard && !voice.isDown) missed += voice.missedNow;
     group.lastAnswerMs = latest(group.lastAnswerMs, voice.lastAnswerMs);
   }
+  group.roundsSinceAnswer = anyAnswer ? 0 : group.roundsSinceAnswer + 1;
   if (anyAnswer) {
     group.answeredRounds += 1;
     group.silentRounds = 0;

@@ -17,7 +17,7 @@ export interface NodeRound {
   /** Connections that fail have named it. */
   readonly isAccused: boolean;
   /** Somebody of any cluster has answered within the last rounds. */
-  readonly anyAnswers: boolean;
+  readonly isAnybodyHeard: boolean;
 }
 
 interface Memory {
@@ -52,8 +52,8 @@ export function createNodeHealth(limits: JudgeLimits): NodeHealth {
   }
 
   function othersAnswer(group: Group, round: NodeRound): boolean {
-    if (group.isOwn) return round.anyAnswers;
-    return group.heard && !group.isDown && group.silentRounds < limits.witnessRounds;
+    if (group.isOwn) return round.isAnybodyHeard;
+    return !group.isDown && group.roundsSinceAnswer < limits.witnessRounds;
   }
 
   function turn(voice: Voice, { atMs, isAccused }: NodeRound): Transition {

@@ -59,9 +59,9 @@ export function createJudge(options: JudgeOptions): Judge {
 
   function judge(observation: Observation): Transition[] {
     const groups = [...listening.groups.values()];
-    const change = isolation.judge(groups, observation);
-    if (change?.to === "connected") listening.beginAnew(observation.atMs);
-    const transitions = change === undefined ? [] : [change];
+    const { transition, isOver } = isolation.judge(groups, observation);
+    if (isOver) listening.beginAnew(observation.atMs);
+    const transitions = transition === undefined ? [] : [transition];
     if (isolation.isIsolated) return transitions;
     return [
       ...transitions,
@@ -105,11 +105,11 @@ export function createJudge(options: JudgeOptions): Judge {
 
   function judgeNodes(groups: readonly Group[], atMs: number): Transition[] {
     const accused = new Set(backends.accused().map(keyOfNode));
-    const anyAnswers = groups.some(({ answeredRounds }) => answeredRounds > 0);
+    const isAnybodyHeard = groups.some((group) => group.roundsSinceAnswer < limits.witnessRounds);
     return groups.flatMap((group) =>
       [...group.voices.values()].flatMap((voice) => {
         const isAccused = accused.size > 0 && accused.has(keyOfNode({ ...group, ...voice }));
-        const transition = nodes.judge(voice, { atMs, isAccused, anyAnswers });
+        const transition = nodes.judge(voice, { atMs, isAccused, isAnybodyHeard });
         return transition === undefined ? [] : [transition];
       }),
     );
