@@ -4,6 +4,7 @@ import type { TimelineEntry } from "../operations/questions.ts";
 import { askQuietly } from "./ask-quietly.ts";
 import type { DrillMesh, Place } from "./drill-mesh.ts";
 import type { MeshFacts, NodeFacts } from "./facts.ts";
+import type { FaultEffects } from "./faults.ts";
 import type { TimedEntry } from "./times.ts";
 
 /** An entry whose time is the coordinator's wall clock. */
@@ -61,12 +62,12 @@ export function createTimelineCollector(options: {
 /** A cluster that was declared down though the drill does not come between the two. */
 export function findRealFailure(
   entries: readonly PlacedEntry[],
-  expects: (observer: string, subject: string) => boolean,
+  effects: Pick<FaultEffects, "expects">,
 ): string | undefined {
   const real = entries.find(
     ({ place, entry }) =>
       (entry.what === "detected" || entry.what === "decided") &&
-      !expects(place.cluster, entry.cluster),
+      !effects.expects(place.cluster, entry.cluster),
   );
   if (real === undefined) return undefined;
   const { place, entry } = real;
