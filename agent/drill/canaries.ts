@@ -39,7 +39,10 @@ export interface Canaries {
    */
   order(request: CanaryRequest): Promise<void>;
   /** Rejects with `not_found` if the drill has ordered none. */
-  records(request: { readonly drill: string; readonly from: readonly number[] }): CanaryRecordsAnswer;
+  records(request: {
+    readonly drill: string;
+    readonly from: readonly number[];
+  }): CanaryRecordsAnswer;
   /** Ends what runs. */
   close(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 // Records of canaries until they are fetched: each order's requests in the order of their numbers,
 // every one once. Who asks for records from a number on has those before it, so they are forgotten.
-import type {
-  CanaryRecord,
-  CanaryRecordsAnswer,
-  KeptFlow,
+import {
+  CANARY_RECORDS_MAX,
+  type CanaryRecord,
+  type CanaryRecordsAnswer,
+  type KeptFlow,
 } from "../../mesh/operations/questions.ts";
 import type { CanaryReport } from "./canary/messages.ts";
 
@@ -18,8 +19,8 @@ export interface CanaryLedger {
   read(from: readonly number[]): CanaryRecordsAnswer;
 }
 
-/** About half a megabyte of JSON: what NATS carries in one message by default is twice that. */
-const ANSWER_RECORDS_MAX = 5_000;
+/** Of all orders together: two megabytes of JSON, half of what a message may hold. */
+const ANSWER_RECORDS_MAX = 20_000;
 
 interface Line {
   /** Number of the first record in `records`. */
@@ -58,7 +59,7 @@ export function createCanaryLedger(orders: number): CanaryLedger {
           line.base += forgotten.length;
           size -= forgotten.filter((record) => record !== undefined).length;
           // Each order gets its share, so that one of a high rate does not keep others out.
-          const share = Math.ceil(room / (lines.length - index));
+          const share = Math.min(CANARY_RECORDS_MAX, Math.ceil(room / (lines.length - index)));
           const records: CanaryRecord[] = [];
           for (const record of line.records) {
             if (record === undefined || records.length >= share) break;

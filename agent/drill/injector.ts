@@ -119,7 +119,8 @@ export function createInjector(options: InjectorOptions): Injector {
         const packets = map.get(cluster)?.packets ?? 0n;
         map.put(cluster, { ...NO_FAULT, ...row, expiresNs, packets, ...numbersOf(drill) });
       }
-      if (before.length === 0) log.warn("A drill injects faults", { drill, faults, ttlMs: lastsMs });
+      if (before.length === 0)
+        log.warn("A drill injects faults", { drill, faults, ttlMs: lastsMs });
     },
     async lift(drill, signal) {
       const number = drillNumber(drill);

@@ -64,9 +64,12 @@ export function createSlowWay(device: string, tc: TcCommand = systemTc): SlowWay
   async function makeLeaf(signal: AbortSignal): Promise<void> {
     const parent = ["dev", device, "parent", SLOW_CLASS];
     const netem = ["qdisc", "replace", ...parent, "netem", "delay", `${DELAY_MS}ms`];
+    const tight = ["quantum", "1600", "burst", "1600", "cburst", "1600"];
     const rate = (text: string): readonly string[] => [
-      ...["class", "replace", "dev", device, "parent", ROOT, "classid", SLOW_CLASS],
-      ...["htb", "rate", text, "ceil", text, "quantum", "1600", "burst", "1600", "cburst", "1600"],
+      ..."class replace dev".split(" "),
+      device,
+      ...`parent ${ROOT} classid ${SLOW_CLASS} htb rate ${text} ceil ${text}`.split(" "),
+      ...tight,
     ];
     await run(rate(DELAYED_RATE), signal);
     const { status } = await tc([...netem, "limit", String(DELAYED_PACKETS)], signal);

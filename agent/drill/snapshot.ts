@@ -23,13 +23,7 @@ import { ROUTE_PROTOCOL } from "../apply/route-operations.ts";
 export interface SnapshotParts {
   readonly maps: Pick<
     DatapathMaps,
-    | "services"
-    | "groups"
-    | "backendSlots"
-    | "backends"
-    | "clusterState"
-    | "ipcache"
-    | "endpoints"
+    "services" | "groups" | "backendSlots" | "backends" | "clusterState" | "ipcache" | "endpoints"
   >;
   readonly ip: IpCommand;
   /** CLOCK_MONOTONIC. */

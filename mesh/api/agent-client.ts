@@ -8,6 +8,8 @@ import { createGrpcClient, localChannelCredentials } from "./grpc.ts";
 const CALL_TIMEOUT_MS = 10_000;
 
 export interface AgentClient extends AgentMethods<AbortSignal> {
+  /** What a drill asks, as JSON; the answer as JSON. */
+  ask(question: string, signal: AbortSignal): Promise<string>;
   close(): void;
 }
 
@@ -31,6 +33,10 @@ export function createAgentClient(options: {
       "ListServices",
     ),
     getService: call<{ namespace: string; name: string }, { service: AgentService }>("GetService"),
+    async ask(question, signal) {
+      const ask = call<{ question: string }, { answer: string }>("Ask");
+      return (await ask({ question }, signal)).answer;
+    },
     close: () => client.close(),
   };
 }

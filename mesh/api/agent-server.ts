@@ -2,6 +2,7 @@
 // what a method answers is decided by the handlers it is given.
 import { chmod, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { MeshError } from "../core/errors.ts";
 import type { AgentMethods } from "./agent-messages.ts";
 import {
   createGrpcServer,
@@ -17,8 +18,10 @@ const SOCKET_MODE = 0o600;
 export async function createAgentServer(options: {
   readonly socket: string;
   readonly methods: AgentMethods<CallContext>;
+  /** A question as JSON, and its answer as JSON; `unsupported` without it. */
+  readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
 }): Promise<GrpcServer> {
-  const { socket, methods } = options;
+  const { socket, methods, ask = refuseToAnswer } = options;
   // What a killed agent left.
   await rm(socket, { force: true });
   const server = await createGrpcServer({
@@ -27,12 +30,21 @@ export async function createAgentServer(options: {
       getStatus: (request: never, context) => methods.getStatus(request, context),
       listServices: (request: never, context) => methods.listServices(request, context),
       getService: (request: never, context) => methods.getService(request, context),
+      ask: async ({ question }: { question: string }, { signal }) => ({
+        answer: await ask(question, signal),
+      }),
     },
     listen: `unix:${socket}`,
     credentials: localServerCredentials(),
   });
   await chmod(socket, SOCKET_MODE);
   return server;
+}
+
+function refuseToAnswer(): Promise<string> {
+  return Promise.reject(
+    new MeshError("unsupported", "Cannot answer questions: this agent takes no part in drills"),
+  );
 }
 
 export function loadAgentDefinition(): ReturnType<typeof loadServiceDefinition> {

@@ -18,11 +18,11 @@ const LATE_MAX_MS = 500;
 
 export function createSchedule(perSecond: readonly number[], startMs: number): Schedule {
   // Spread over an interval, so that many orders of one rate are not sent in bursts.
-  const lines = perSecond.map((rate, index) => ({
-    intervalMs: 1_000 / rate,
-    dueMs: startMs + (1_000 / rate) * (index / perSecond.length),
-    n: 0,
-  }));
+  const lines = perSecond.map((rate, index) => {
+    const intervalMs = rate > 0 ? 1_000 / rate : Number.POSITIVE_INFINITY;
+    const offset = index / perSecond.length;
+    return { intervalMs, dueMs: startMs + (rate > 0 ? intervalMs * offset : intervalMs), n: 0 };
+  });
   return {
     take(nowMs) {
       const due: (Due & { readonly dueMs: number })[] = [];
