@@ -17,8 +17,10 @@ import type { BackendEvidence, HealthState, NodeView, Transition } from "./obser
 export type Whereabouts =
   /** Its node answers, or nothing is known that speaks against it. */
   | "answers"
-  /** Its node, its cluster or this node's uplink is silent or already down: wait. */
+  /** Its node or its cluster does not answer: wait. */
   | "silent"
+  /** Its node or its cluster is down, which explains everything. */
+  | "down"
   /** Its node is not among the probed ones: ask for it. */
   | "unprobed";
 
@@ -48,7 +50,7 @@ interface Backend {
   newsMs: number;
   /** End of the back-off or of the trial. */
   untilMs: number;
-  /** While it was down its node was, too. */
+  /** While it was down its node or its cluster was, too. */
   wasCutOff: boolean;
   /** Since when its node should have been probed. */
   askedSinceMs: number | undefined;
@@ -139,7 +141,7 @@ export function createBackendHealth(limits: JudgeLimits): BackendHealth {
     switch (backend.state) {
       case "down":
         if (succeeded) return enter(backend, "healthy", atMs);
-        backend.wasCutOff ||= where === "silent";
+        backend.wasCutOff ||= where === "down";
         if (where !== "answers") return undefined;
         return backend.wasCutOff || atMs >= backend.untilMs
           ? enter(backend, "recovering", atMs)

@@ -81,7 +81,9 @@ export function createClusterHealth(
     const isBack = group.answeredRounds >= limits.recoverRounds && round.atMs >= untilMs;
     switch (state) {
       case "unknown":
-        return group.answeredRounds > 0 ? "healthy" : undefined;
+        if (group.answeredRounds > 0) return "healthy";
+        // Heard by the kernel before this process began, and silent since.
+        return group.heard && isDown(round) ? "down" : undefined;
       case "healthy":
         if (isDown(round)) return "down";
         if (group.silentRounds >= limits.suspectRounds || roundTrip.isSlow()) return "suspect";

@@ -123,11 +123,13 @@ export function createJudge(options: JudgeOptions): Judge {
     if (clusterId === ownClusterId && node === ownNode) return "answers";
     const group = listening.groups.get(keyOfGroup(clusterId, family));
     if (group === undefined) return "answers";
-    if (group.isDown || (!group.isOwn && group.silentRounds > 0)) return "silent";
+    if (group.isDown) return "down";
+    if (!group.isOwn && group.silentRounds > 0) return "silent";
     if (node === undefined) return "answers";
     const voice = group.voices.get(node);
     if (voice === undefined) return "unprobed";
-    return voice.isDown || voice.answeredRounds === 0 ? "silent" : "answers";
+    if (voice.isDown) return "down";
+    return voice.answeredRounds === 0 ? "silent" : "answers";
   }
 
   function view(): HealthView {

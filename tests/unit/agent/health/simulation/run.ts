@@ -1,0 +1,348 @@
+// Runs one scenario and checks after every step what must always be true. Throws with the scenario
+// when something is not.
+import { createJudge } from "../../../../../agent/health/judge.ts";
+import { DEFAULT_LIMITS, type JudgeLimits } from "../../../../../agent/health/judge-limits.ts";
+import type {
+  ClusterView,
+  Family,
+  HealthSubject,
+  Judgement,
+  Transition,
+} from "../../../../../agent/health/observation.ts";
+import { transitionsMax } from "./bounds.ts";
+import {
+  isClusterCut,
+  isOn,
+  isSilenced,
+  isUplinkCut,
+  largest,
+  lossOf,
+  withoutUplinkFaults,
+  type FaultKind,
+} from "./network.ts";
+import { createSimulatedProber, INTERVAL_MS } from "./prober.ts";
+import type { Scenario } from "./scenario.ts";
+
+export interface RunResult {
+  readonly steps: number;
+  /** From each clean cut to `down`. */
+  readonly detectionsMs: number[];
+  /** The most of any cluster and family, and its share of what is allowed. */
+  readonly transitionsMost: number;
+  readonly transitionsShareMost: number;
+}
+
+/** A cut is noticed within this. */
+const DETECTION_MS = 1_000;
+/** What is well again is back this long after the end of its hold-down. */
+const RETURN_MS = 1_500;
+
+interface Truth {
+  readonly key: string;
+  readonly clusterId: number;
+  readonly family: Family;
+  /** Answers nobody since, without a break; by its own fault. */
+  cutSinceMs: number | undefined;
+  wasUsedAtCut: boolean;
+  lastCutMs: number;
+  /** Nothing at all is wrong with the path since. */
+  wellSinceMs: number;
+  holdEndsMs: number;
+}
+
+export function runScenario(
+  scenario: Scenario,
+  random: () => number,
+  limits: JudgeLimits = DEFAULT_LIMITS,
+): RunResult {
+  const { own, clusters } = scenario;
+  const beyondUplink = withoutUplinkFaults(scenario);
+  const judge = createJudge({ ownClusterId: own.id, ownNode: own.nodes[0] ?? "", limits });
+  const prober = createSimulatedProber(scenario, random);
+  const truths = clusters.flatMap(({ id }) =>
+    ([4, 6] as const).map((family) => newTruth(id, family)),
+  );
+  const counts = new Map<string, number>();
+  const replayed = new Map<string, { state: string; heldBackPercent: number }>();
+  const detectionsMs: number[] = [];
+  const past: Transition[] = [];
+  let [steps, nowMs, lastGapMs, uplinkCutMs, nearIsolationMs] = [0, 0, 0, -Infinity, -Infinity];
+  let judgement: Judgement | undefined;
+  let lastMs = 0;
+
+  while (nowMs < scenario.durationMs) {
+    const before = judgement;
+    const observation = prober.observe(nowMs);
+    judgement = judge.step(observation);
+    steps += 1;
+    if (observation.blind) lastGapMs = nowMs;
+    if (isUplinkCut(scenario, nowMs) || isUplinkCut(scenario, lastMs)) uplinkCutMs = nowMs;
+    for (const truth of truths) learn(truth, before);
+    check(judgement, observation.blind);
+    if (judgement.view.isolated) nearIsolationMs = nowMs;
+    prober.send(nowMs, judgement.view);
+    lastMs = nowMs;
+    nowMs = nextRound(nowMs);
+  }
+  const cluster = Math.max(
+    0,
+    ...[...counts].map(([key, n]) => (key.startsWith("cluster") ? n : 0)),
+  );
+  const allowed = transitionsMax("cluster", scenario.durationMs, limits);
+  return {
+    steps,
+    detectionsMs,
+    transitionsMost: cluster,
+    transitionsShareMost: cluster / allowed,
+  };
+
+  function nextRound(atMs: number): number {
+    const next = atMs + INTERVAL_MS + (random() - 0.5) * 10;
+    const pause = scenario.faults.find((fault) => fault.kind === "pause" && isOn(fault, next));
+    return pause === undefined ? next : pause.toMs;
+  }
+
+  function newTruth(clusterId: number, family: Family): Truth {
+    return {
+      key: `${clusterId}/${family}`,
+      clusterId,
+      family,
+      cutSinceMs: undefined,
+      wasUsedAtCut: false,
+      lastCutMs: -Infinity,
+      wellSinceMs: 0,
+      holdEndsMs: -Infinity,
+    };
+  }
+
+  function learn(truth: Truth, before: Judgement | undefined): void {
+    const { clusterId, family } = truth;
+    if (scenario.faults.length === 0) return;
+    const found = clusters.find(({ id }) => id === clusterId);
+    if (found === undefined) return;
+    const isCut = isClusterCut(beyondUplink, found, { family, atMs: nowMs });
+    // Faults that came and went between two rounds may have taken a round's probes with them.
+    const touched = scenario.faults.some(
+      ({ kind, fromMs, toMs, periodMs, clusterId: victim }) =>
+        !["pause", "services", "slow", "loss", "uplink"].includes(kind) &&
+        (victim ?? clusterId) === clusterId &&
+        fromMs <= nowMs &&
+        toMs >= lastMs &&
+        periodMs !== undefined,
+    );
+    if (isCut) {
+      truth.cutSinceMs ??= firstCutMs(found, family);
+      truth.lastCutMs = nowMs;
+    } else truth.cutSinceMs = undefined;
+    if (touched) truth.lastCutMs = nowMs;
+    if (truth.cutSinceMs === undefined || truth.cutSinceMs > lastMs) {
+      truth.wasUsedAtCut = viewOf(before, truth)?.state === "healthy";
+    }
+    const isWell = scenario.faults.every((fault) => nowMs < fault.fromMs || nowMs > fault.toMs);
+    if (!isWell) truth.wellSinceMs = nowMs;
+  }
+
+  /** The moment within the last round, to a millisecond; faults that flap may hide it. */
+  function firstCutMs(cluster: (typeof clusters)[number], family: Family): number {
+    let atMs = nowMs;
+    while (atMs > lastMs && isClusterCut(beyondUplink, cluster, { family, atMs: atMs - 1 })) {
+      atMs -= 1;
+    }
+    return atMs;
+  }
+
+  function check({ transitions, view }: Judgement, blind: boolean): void {
+    for (const transition of transitions) checkTransition(transition, transitions);
+    past.push(...transitions);
+    for (const cluster of view.clusters) checkView(cluster);
+    if (!view.isolated) for (const truth of truths) checkDetection(truth, view.clusters);
+    if (view.isolated) {
+      hold(
+        transitions.every(({ to }) => to !== "down"),
+        "nobody goes down in isolation",
+      );
+      hold(blind || !answeredThisRound(), "isolation ends with the first answer");
+    }
+    if (isUplinkCut(scenario, nowMs) && uplinkCutFor(DETECTION_MS)) {
+      const heard = new Set(view.clusters.filter(isExpected).map((cluster) => cluster.clusterId));
+      hold(view.isolated || heard.size < 2, "an uplink that is cut is noticed");
+    }
+  }
+
+  function isExpected({ state }: ClusterView): boolean {
+    return state !== "unknown" && state !== "down";
+  }
+
+  function uplinkCutFor(ms: number): boolean {
+    if (nowMs - lastGapMs <= ms || nowMs < 1_500) return false;
+    for (let atMs = nowMs - ms; atMs <= nowMs; atMs += 20) {
+      if (!isUplinkCut(scenario, atMs)) return false;
+    }
+    return true;
+  }
+
+  function answeredThisRound(): boolean {
+    return truths.some(({ clusterId, family }) => {
+      const last = prober.lastAnswerMs(clusterId, family);
+      return last !== undefined && last > lastMs && last <= nowMs;
+    });
+  }
+
+  function checkTransition(transition: Transition, all: readonly Transition[]): void {
+    const { subject, from, to, evidence } = transition;
+    const key = keyOf(subject);
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    const allowed = transitionsMax(subject.kind, nowMs, limits);
+    hold(count <= allowed, `${key}: ${count} transitions, ${allowed} allowed`);
+    for (const [name, figure] of Object.entries(evidence)) {
+      hold(typeof figure === "string" || Number.isFinite(figure), `${name} is ${figure}`);
+    }
+    if (subject.kind === "node" && to === "down") checkNodeDown(subject);
+    if (subject.kind !== "cluster") return;
+    const held = Number(evidence["heldBackPercent"] ?? 0);
+    const known = replayed.get(key) ?? { state: "unknown", heldBackPercent: 0 };
+    hold(known.state === from, `${key} left ${from}, and was ${known.state}`);
+    replayed.set(key, { state: to, heldBackPercent: held });
+    if (to === "down") checkDown(transition, all);
+  }
+
+  function checkDown(transition: Transition, all: readonly Transition[]): void {
+    const { subject, evidence } = transition;
+    if (subject.kind !== "cluster") return;
+    const { clusterId, family } = subject;
+    const truth = truths.find(({ key }) => key === `${clusterId}/${family}`);
+    if (truth === undefined) return;
+    truth.holdEndsMs = nowMs + Number(evidence["holdMs"]);
+    const rounds = Number(evidence["silentRounds"]);
+    hold(nowMs - lastGapMs >= 0.9 * rounds * INTERVAL_MS, "a pause is no evidence");
+    const silentMs = nowMs - (prober.lastAnswerMs(clusterId, family) ?? 0);
+    const hurried = rounds < limits.downRounds;
+    hold(
+      silentMs >= (hurried ? 0.5 : limits.downRounds - 1.5) * INTERVAL_MS,
+      "it has just answered",
+    );
+    hold(
+      all.every(({ to }) => to !== "isolated"),
+      "down and isolated at once",
+    );
+    const hadWitness = clusters.length > 1 || scenario.own.nodes.length > 1;
+    // While all its connects fail, one round without an answer is enough, whatever took it.
+    const slowed =
+      hurried && ["slow", "services"].some((kind) => isAffected(kind as FaultKind, clusterId));
+    // An uplink that flaps faster than rounds come can hit one cluster's answers and spare another's.
+    const aliased = scenario.faults.some(
+      ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
+    );
+    const ownFault = nowMs - truth.lastCutMs <= DETECTION_MS || slowed || aliased;
+    hold(
+      ownFault || (!hadAnyWitness(hadWitness) && nowMs - uplinkCutMs <= DETECTION_MS),
+      "it is well",
+    );
+    if (truth.cutSinceMs === undefined || !truth.wasUsedAtCut) return;
+    if (!isCleanWitness(clusterId, truth.cutSinceMs - DETECTION_MS)) return;
+    detectionsMs.push(nowMs - truth.cutSinceMs);
+  }
+
+  function isAffected(kind: FaultKind, clusterId: number): boolean {
+    return (
+      largest(scenario, kind, clusterId, nowMs) + largest(scenario, kind, clusterId, lastMs) > 0
+    );
+  }
+
+  /** Whether somebody was there to hear besides one cluster, when the uplink was cut. */
+  function hadAnyWitness(possible: boolean): boolean {
+    if (!possible) return false;
+    const others = truths.filter(({ lastCutMs }) => uplinkCutMs - lastCutMs > 10_000);
+    const ownHeard = scenario.own.nodes
+      .slice(1)
+      .some((node) => !isSilencedNode(scenario.own.id, node, uplinkCutMs));
+    return new Set(others.map(({ clusterId }) => clusterId)).size + (ownHeard ? 1 : 0) >= 2;
+  }
+
+  function isSilencedNode(clusterId: number, node: string, atMs: number): boolean {
+    const faults = scenario.faults.filter(({ kind }) => kind === "node");
+    return faults.some((f) => f.clusterId === clusterId && f.node === node && atMs >= f.fromMs);
+  }
+
+  function checkNodeDown(subject: HealthSubject & { readonly kind: "node" }): void {
+    const { clusterId, family, node } = subject;
+    if (scenario.faults.some(({ kind, amount }) => kind === "loss" && (amount ?? 0) > 0.1)) return;
+    const found = [own, ...clusters].find(({ id }) => id === clusterId);
+    const roundTripMs = (found?.roundTripMs ?? 0) + largest(scenario, "slow", clusterId, nowMs);
+    const wasSilenced = Array.from({ length: 120 }, (_, i) => nowMs - i * 10).some((atMs) =>
+      isSilenced(scenario, { clusterId, family, node }, atMs),
+    );
+    hold(wasSilenced || roundTripMs > 300, `node ${node} of ${clusterId} is well`);
+  }
+
+  function checkView(cluster: ClusterView): void {
+    const known = replayed.get(keyOfView(cluster)) ?? { state: "unknown", heldBackPercent: 0 };
+    hold(known.state === cluster.state, "a state without a transition");
+    hold(known.heldBackPercent === cluster.heldBackPercent, "traffic held back unannounced");
+    const holdsBack = cluster.heldBackPercent > 0;
+    hold(holdsBack === (cluster.state === "recovering"), "traffic held back while not recovering");
+    const { lossPercent, roundTripMs = 0, usualRoundTripMs = 0 } = cluster;
+    hold(lossPercent + roundTripMs + usualRoundTripMs < Infinity, "a figure that is none");
+  }
+
+  function checkDetection(truth: Truth, views: readonly ClusterView[]): void {
+    const { clusterId, family, key, cutSinceMs } = truth;
+    const view = views.find((c) => c.clusterId === clusterId && c.family === family);
+    if (view === undefined || view.state === "unknown") return;
+    const settledMs = Math.max(lastGapMs, nearIsolationMs, uplinkCutMs);
+    if (cutSinceMs !== undefined && nowMs - Math.max(cutSinceMs, settledMs) > DETECTION_MS) {
+      const others = isCleanWitness(clusterId, nowMs - DETECTION_MS);
+      hold(!others || view.state === "down", `${key} is cut and ${view.state}`);
+    }
+    const calmMs = Math.max(truth.wellSinceMs, truth.holdEndsMs, lastGapMs);
+    if (view.state === "down") hold(nowMs - calmMs <= RETURN_MS, `${key} does not come back`);
+  }
+
+  /** Somebody of another cluster is untouched since then, so that there is no doubt whose fault it is. */
+  function isCleanWitness(clusterId: number, sinceMs: number): boolean {
+    const isTouched = (id: number): boolean =>
+      scenario.faults.some(
+        (fault) =>
+          (fault.clusterId ?? id) === id &&
+          fault.fromMs <= nowMs &&
+          fault.toMs >= sinceMs - DETECTION_MS &&
+          (fault.kind !== "loss" || lossOf(scenario, id, nowMs) > 0.1),
+      );
+    const ownWitness = own.nodes.length > 1 && !isTouched(own.id);
+    return (
+      nowMs > 2_000 && (ownWitness || clusters.some(({ id }) => id !== clusterId && !isTouched(id)))
+    );
+  }
+
+  function viewOf(from: Judgement | undefined, truth: Truth): ClusterView | undefined {
+    return from?.view.clusters.find(
+      ({ clusterId, family }) => clusterId === truth.clusterId && family === truth.family,
+    );
+  }
+
+  function hold(isTrue: boolean, what: string): void {
+    if (isTrue) return;
+    const told = past.slice(-12).map((t) => JSON.stringify(t));
+    throw new Error(
+      `At ${nowMs.toFixed(1)} ms: ${what}\n${JSON.stringify(scenario, undefined, 1)}\n${told.join("\n")}`,
+    );
+  }
+}
+
+function keyOfView({ clusterId, family }: ClusterView): string {
+  return `cluster/${clusterId}/${family}`;
+}
+
+function keyOf(subject: HealthSubject): string {
+  switch (subject.kind) {
+    case "cluster":
+      return `cluster/${subject.clusterId}/${subject.family}`;
+    case "node":
+      return `node/${subject.clusterId}/${subject.family}/${subject.node}`;
+    case "backend":
+      return `backend/${subject.backendId}`;
+    case "isolation":
+      return "isolation";
+  }
+}
