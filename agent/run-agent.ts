@@ -1,5 +1,6 @@
 // The agent of one node, put together from its real parts: what it waits for, in which order, and
 // what runs beside what. Ending it changes no forwarding.
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDatapath, type Datapath } from "../bpf/datapath.ts";
@@ -22,7 +23,10 @@ import { createPodRepair } from "./apply/pod-repair.ts";
 import { createRouteOperations } from "./apply/route-operations.ts";
 import { openNodeAddressBook } from "./cni/node-address-book.ts";
 import type { AgentConfig, EtcdFiles, EtcdPlace } from "./config.ts";
+import { createDrillPart } from "./drill/drill-part.ts";
 import { createEtcdAccess } from "./kubernetes/etcd-access.ts";
+import { openEchoSocket } from "./health/echo-socket.ts";
+import { createNodeHealth } from "./health/node-health.ts";
 import { createMasquerade, createNftTable } from "./masquerade/masquerade.ts";
 import { createPluginConfig } from "./node/plugin-config.ts";
 import { createAgentOperations } from "./operations/operations.ts";
@@ -128,9 +132,10 @@ async function runNode(
     nodeId: `${config.cluster.name}/${config.nodeName}`,
   });
   const overlayIfindex = await devices.ensureOverlay(signal);
+  const cgroupPath = findCgroupPath(config.cgroup);
   using datapath: Datapath = openDatapath({
     bpfRoot: config.bpfRoot,
-    cgroupPath: findCgroupPath(config.cgroup),
+    cgroupPath,
     overlayInterface: device,
     objectDirectory: OBJECT_DIRECTORY,
   });
@@ -158,6 +163,8 @@ async function runNode(
     config,
     store,
     maps: datapath.maps,
+    clusterState: datapath.maps.clusterState,
+    kernelNowNs: process.kernelNowNs,
     createRouteOperations: (settlement) =>
       createRouteOperations({
         ip,
@@ -165,10 +172,26 @@ async function runNode(
         settlement,
         addressesReady: (inner) => nodeSetup.ready(inner),
       }),
+    isBackendDown: (backend) => nodeHealth.isBackendDown(backend),
     clock,
     random: systemRandom,
     log,
   });
+  const nodeHealth = createNodeHealth({
+    settings: config.health,
+    cluster: config.cluster,
+    nodeName: config.nodeName,
+    agent,
+    maps: datapath.maps,
+    openSocket: (family, source) => openEchoSocket({ family, source, ifindex: overlayIfindex }),
+    flows: undefined,
+    events: operations.events,
+    newCookie: () => randomBytes(8).readBigUInt64LE() || 1n,
+    clock,
+    kernelNowNs: process.kernelNowNs,
+    log,
+  });
+  const { health } = nodeHealth;
   const nodeSetup = createNodeSetup({
     ...config,
     nodes: agent.intent.own.nodes,
@@ -203,6 +226,21 @@ async function runNode(
     kernelNowNs: process.kernelNowNs,
     startedMs,
   });
+  const drill = createDrillPart({
+    config,
+    version: process.version,
+    cgroupPath,
+    maps: datapath.maps,
+    ip,
+    agent,
+    isDown: (backend) => nodeHealth.isBackendDown(backend),
+    health,
+    flows: undefined,
+    connection: operations.connection,
+    clock,
+    kernelNowNs: process.kernelNowNs,
+    log,
+  });
   const overlay = {
     device,
     ifindex: overlayIfindex,
@@ -232,7 +270,9 @@ async function runNode(
   const metrics = createMetrics(() => report.getStatus({}, undefined));
   const closers: { close(): void }[] = [store];
   try {
-    closers.push(await createAgentServer({ socket: config.socket, methods: report }));
+    closers.push(
+      await createAgentServer({ socket: config.socket, methods: report, ask: drill.ask }),
+    );
     answers.readiness = readiness;
     answers.metrics = () => metrics.text();
     log.info("Agent is running", { cluster: config.cluster.name });
@@ -242,7 +282,11 @@ async function runNode(
       { name: "pod-repair", run: (inner) => podRepair.run(inner) },
       { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
       ...operations.tasks,
+      ...drill.tasks,
     ];
+    if (health !== undefined) {
+      tasks.push({ name: "health", run: (inner) => health.run(inner) });
+    }
     if (pluginConfig !== undefined) {
       tasks.push({ name: "plugin-config", run: (inner) => pluginConfig.run(inner) });
     }
