@@ -136,7 +136,7 @@ function encodeRequest(view: DataView, { family, protocol }: SocketListing): voi
 function decodeSocket(bytes: Uint8Array, protocol: TransportProtocol): DiagnosedSocket {
   const family = bytes[0] === FAMILY[4] ? 4 : 6;
   // A copy: the buffer is the next datagram's.
-  const id = bytes.slice(ID_IN_ANSWER, ID_IN_ANSWER + ID_BYTES);
+  const id = Uint8Array.from(bytes.subarray(ID_IN_ANSWER, ID_IN_ANSWER + ID_BYTES));
   const view = new DataView(id.buffer);
   return {
     family,
