@@ -14,6 +14,17 @@ import { drillReport, drillRun, serviceResult } from "../fakes/drill-report.ts";
 const WIDTHS = { wide: 1280, narrow: 360 };
 const HOSTILE = `"><script>window.broken = true</script><img src=x onerror="window.broken = true">`;
 const LONG = "a-service-of-which-the-name-is-as-long-as-kubernetes-allows-for-names".repeat(2);
+/** Expressions for the page itself, so that the project needs no types of browsers. */
+const BOXES_OF_MARKS = `[...document.querySelectorAll(".chart")].map((chart) =>
+  [...chart.querySelectorAll(".mark span")].map((mark) => {
+    const { left, top, right, bottom } = mark.getBoundingClientRect();
+    return { left, top, right, bottom };
+  }))`;
+const COLOURS_OF_POINTS = `[[0.08, 0.35], [0.4, 0.35], [0.95, 0.35]].map(([share, height]) => {
+  const box = document.querySelector(".chart svg").getBoundingClientRect();
+  const hit = document.elementsFromPoint(box.left + box.width * share, box.top + box.height * height);
+  return hit.find(({ tagName }) => ["path", "rect"].includes(tagName)).getAttribute("style");
+})`;
 let browser: Browser;
 let directory: string;
 
@@ -33,7 +44,7 @@ afterAll(async () => {
 describe.each(Object.entries(WIDTHS))("%s", (name, width) => {
   test("says at the top what a manager asks", async () => {
     await using page = await open(drillReport(), { name, width });
-    const top = await page.page.evaluate(() => document.querySelector("main")?.innerText ?? "");
+    const top = await page.page.locator("main").innerText();
     expect(top).toContain("west goes dark");
     expect(top).toContain("PASS");
     expect(top).toMatch(/612 ms\s+recovery time, worst/);
@@ -47,19 +58,12 @@ describe.each(Object.entries(WIDTHS))("%s", (name, width) => {
     const services = [serviceResult({ service: `shop/${LONG}` }), serviceResult()];
     const report = drillReport({ runs: [drillRun({ services }), drillRun({ number: 2 })] });
     await using page = await open(report, { name: `${name}-long`, width });
-    const sizes = await page.page.evaluate(() => ({
-      page: document.documentElement.scrollWidth,
-      window: window.innerWidth,
-    }));
-    expect(sizes.page).toBe(sizes.window);
-    const marks = await page.page.evaluate(() =>
-      [...document.querySelectorAll(".chart")].map((chart) =>
-        [...chart.querySelectorAll(".mark span")].map((mark) => {
-          const { left, top, right, bottom } = mark.getBoundingClientRect();
-          return { left, top, right, bottom };
-        }),
-      ),
+    const sizes = await inPage<{ readonly page: number; readonly window: number }>(
+      page,
+      "({ page: document.documentElement.scrollWidth, window: window.innerWidth })",
     );
+    expect(sizes.page).toBe(sizes.window);
+    const marks = await inPage<readonly (readonly Box[])[]>(page, BOXES_OF_MARKS);
     expect(marks.flat().length).toBeGreaterThan(0);
     for (const chart of marks) {
       chart.forEach((a, i) => {
@@ -75,18 +79,7 @@ describe.each(Object.entries(WIDTHS))("%s", (name, width) => {
   test("the picture shows the gap: who answered before, nobody of west during", async () => {
     await using page = await open(drillReport(), { name, width });
     // Points of the picture, as the browser painted them: x in the fault, at three heights.
-    const colours = await page.page.evaluate(() => {
-      const chart = document.querySelector(".chart svg");
-      if (chart === null) return [];
-      const box = chart.getBoundingClientRect();
-      const at = (share: number, height: number): string => {
-        const x = box.left + box.width * share;
-        const hit = document.elementsFromPoint(x, box.top + box.height * height);
-        const shape = hit.find((element) => ["path", "rect"].includes(element.tagName));
-        return shape?.getAttribute("style") ?? "";
-      };
-      return [at(0.08, 0.35), at(0.4, 0.35), at(0.95, 0.35)];
-    });
+    const colours = await inPage<readonly string[]>(page, COLOURS_OF_POINTS);
     expect(colours).toEqual(["fill:#009e73", "fill:#e69f00", "fill:#009e73"]);
   });
 });
@@ -107,22 +100,38 @@ test("text of a report stays text", async () => {
     ],
   });
   await using page = await open(report, { name: "hostile", width: WIDTHS.wide });
-  const found = await page.page.evaluate(() => ({
-    broken: "broken" in window,
-    elements: document.querySelectorAll("script, img").length,
-    title: document.querySelector("h1")?.textContent,
-  }));
+  const found = await inPage(
+    page,
+    `({
+      broken: "broken" in window,
+      elements: document.querySelectorAll("script, img").length,
+      title: document.querySelector("h1").textContent,
+    })`,
+  );
   expect(found).toEqual({ broken: false, elements: 0, title: HOSTILE });
 });
 
 test("dark pages have light ink", async () => {
   await using page = await open(drillReport(), { name: "dark", width: WIDTHS.wide, dark: true });
-  const { ink, paper } = await page.page.evaluate(() => {
-    const style = getComputedStyle(document.body);
-    return { ink: style.color, paper: style.backgroundColor };
-  });
+  const { ink, paper } = await inPage<{ readonly ink: string; readonly paper: string }>(
+    page,
+    `(({ color, backgroundColor }) => ({ ink: color, paper: backgroundColor }))(
+      getComputedStyle(document.body),
+    )`,
+  );
   expect([brightness(ink) > 180, brightness(paper) < 60]).toEqual([true, true]);
 });
+
+interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+function inPage<T>({ page }: OpenPage, expression: string): Promise<T> {
+  return page.evaluate<T>(expression);
+}
 
 interface OpenPage extends AsyncDisposable {
   readonly page: Page;
