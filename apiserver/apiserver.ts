@@ -27,6 +27,7 @@ import { initialisePki } from "../pki/files.ts";
 import { meshServerName } from "../pki/common-names.ts";
 import { gatherStatus, type ApiserverStatus } from "./api/status.ts";
 import type { ApiserverConfig } from "./config.ts";
+import { createApiserverDrillTask, createDrillHolds, type DrillHolds } from "./drill/drill-part.ts";
 import { createEtcdService, type EtcdService } from "./etcd/service.ts";
 import { createEtcdUsers } from "./etcd/users.ts";
 import { createExporter } from "./export/exporter.ts";
@@ -54,6 +55,8 @@ export interface ApiserverOptions {
   /** Under Kubernetes, prepared. */
   readonly objects: ObjectFollower | undefined;
   readonly version: string;
+  /** SIGKILL to this process, which is started again after so long; for drills. */
+  readonly die?: ((ttlMs: number) => void) | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -68,7 +71,8 @@ export async function runApiserver(options: ApiserverOptions, signal: AbortSigna
   if (config.etcd.mode === "embedded") {
     await initialisePki(paths.pki, { cluster: profile.name, nowMs: clock.nowMs() });
   }
-  const etcd = createEtcdService({ ...options, paths });
+  const holds = createDrillHolds(clock);
+  const etcd = createEtcdService({ ...options, paths, hold: holds.etcd });
   // etcd outlives everything that writes to it, so that the end is quiet too.
   const stopEtcd = new AbortController();
   const etcdEnded = etcd.run(stopEtcd.signal);
@@ -76,7 +80,7 @@ export async function runApiserver(options: ApiserverOptions, signal: AbortSigna
     const tasks = [{ name: "etcd", run: (inner: AbortSignal) => endedOr(etcdEnded, inner) }];
     const parts = {
       name: "parts",
-      run: (inner: AbortSignal) => runParts({ ...options, etcd }, inner),
+      run: (inner: AbortSignal) => runParts({ ...options, etcd, holds }, inner),
     };
     await runTasks([...tasks, parts], signal);
   } finally {
@@ -86,7 +90,7 @@ export async function runApiserver(options: ApiserverOptions, signal: AbortSigna
 }
 
 async function runParts(
-  options: ApiserverOptions & { etcd: EtcdService },
+  options: ApiserverOptions & { etcd: EtcdService; holds: DrillHolds },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, log, etcd } = options;
@@ -172,8 +176,10 @@ interface Parts {
   readonly checkDrain: (question: CapacityQuestion) => CapacityAnswer;
 }
 
-function createParts(options: ApiserverOptions & { etcd: EtcdService; store: EtcdStore }): Parts {
-  const { config, profile, objects, version, clock, random, log, etcd, store } = options;
+function createParts(
+  options: ApiserverOptions & { etcd: EtcdService; holds: DrillHolds; store: EtcdStore },
+): Parts {
+  const { config, profile, objects, version, clock, random, log, etcd, holds, store } = options;
   const cluster = {
     name: profile.name,
     id: profile.id,
@@ -219,6 +225,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
     clusterIds,
     configuredPeers,
     ownClaimsReady: (signal) => ownClaims.ready(signal),
+    sessionsHold: holds.sessions,
     openPeerStore: (peer, file) =>
       createEtcdStore({
         ...seams,
@@ -238,6 +245,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
           leafEndpoints: (peer) =>
             mirrors.status().find(({ name }) => name === peer)?.leafEndpoints ?? [],
           peersWhole: async (signal) => objects?.peersWhole(signal),
+          hold: holds.nats,
         });
   const events = createEventSink({
     ...seams,
@@ -255,6 +263,24 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
     store,
     events,
   });
+  const drills =
+    plane === undefined
+      ? []
+      : [
+          createApiserverDrillTask({
+            ...seams,
+            cluster: cluster.name,
+            version,
+            nodes: () => [...source.Node.entries()].map(([name]) => name).sort(),
+            peers: () => mirrors.status().map(({ name }) => name),
+            holds,
+            etcdPid: config.etcd.mode === "embedded" ? () => etcd.status().pid : undefined,
+            natsPid: config.operations?.mode === "embedded" ? () => plane.status().pid : undefined,
+            die: options.die,
+            etcd: etcd.connection,
+            connection: plane.connection,
+          }),
+        ];
   const knowledge = { cluster: cluster.name, drains, mirrors, exporter, clock };
   const users = createEtcdUsers({
     ...seams,
@@ -304,6 +330,7 @@ function createParts(options: ApiserverOptions & { etcd: EtcdService; store: Etc
       { name: "drains", run: afterEtcd((signal) => drains.run(signal)) },
       { name: "lost keys", run: reapplyLost },
       ...(plane?.tasks ?? []),
+      ...drills,
       {
         name: "session events",
         run: (signal) => runSessionEvents({ peers: () => mirrors.status(), events, clock }, signal),

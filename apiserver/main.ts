@@ -14,6 +14,7 @@ import { createKubernetesTransport } from "../mesh/kubernetes/transport.ts";
 import { printError } from "../mesh/terminal.ts";
 import { runApiserver } from "./apiserver.ts";
 import { readApiserverConfig } from "./config.ts";
+import { dieFor } from "./drill/die.ts";
 import { createObjectFollower } from "./objects/object-follower.ts";
 
 /** An apiserver that lives answers its own machine in milliseconds. */
@@ -50,8 +51,19 @@ async function main(signal: AbortSignal): Promise<void> {
       ? await readClusterProfile(config.directory)
       : await objects.prepare(signal);
   if (objects !== undefined) await writeOwnContext(profile.name, config.directory);
+  const { apiserverSocket: socketPath } = clusterPaths(config.directory);
+  const { argv, execArgv } = process;
+  const kill = (): void => void process.kill(process.pid, "SIGKILL");
   await runApiserver(
-    { ...seams, config, profile, objects, version, log: log.with({ cluster: profile.name }) },
+    {
+      ...seams,
+      config,
+      profile,
+      objects,
+      version,
+      die: (ttlMs) => dieFor(ttlMs, { socketPath, argv, execArgv, kill }),
+      log: log.with({ cluster: profile.name }),
+    },
     signal,
   );
 }

@@ -51,7 +51,7 @@ export interface DrillPartOptions {
 export interface DrillPart {
   readonly tasks: readonly Task[];
   /** A question as JSON, and its answer as JSON. Rejects with what is wrong with it. */
-  ask(question: string, signal: AbortSignal): Promise<string>;
+  readonly ask: (question: string, signal: AbortSignal) => Promise<string>;
 }
 
 export function createDrillPart(options: DrillPartOptions): DrillPart {

@@ -11,6 +11,7 @@ import type { Clock } from "../../mesh/core/clock.ts";
 import { isMeshError, messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
+import type { Hold } from "../drill/hold.ts";
 import { commandLine, findProcess, signalProcess, stopProcess } from "./process.ts";
 
 export interface KeptDaemonOptions {
@@ -31,6 +32,8 @@ export interface KeptDaemonOptions {
   readonly prepare?: (process: DaemonProcess) => Promise<void>;
   /** Leave it running when the apiserver is told to stop; the next one adopts it. */
   readonly keepRunning: boolean;
+  /** While a drill holds it, it is not started again. */
+  readonly hold?: Pick<Hold, "active" | "over"> | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -142,6 +145,12 @@ export function createKeptDaemon(options: KeptDaemonOptions): KeptDaemon {
             .then(() => new Error(`${program} has ended; its last words are in "${paths.log}"`))
             .catch((failure: unknown) => failure);
           if (signal.aborted) break;
+          if (options.hold?.active === true) {
+            const lastError = `a drill has ended ${program} and keeps it from being started`;
+            status = { ...status, state: "backing-off", pid: 0, lastError };
+            await options.hold.over(signal);
+            continue;
+          }
           if (restarting) {
             restarting = false;
             continue;

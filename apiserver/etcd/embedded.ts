@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import type { PkiPaths } from "../../pki/files.ts";
+import type { Hold } from "../drill/hold.ts";
 import { createKeptDaemon, type DaemonProcess, type KeptDaemon } from "../daemon/kept-daemon.ts";
 import {
   embeddedEtcdArguments,
@@ -18,6 +19,8 @@ export interface EmbeddedEtcdOptions {
   readonly cluster: string;
   readonly listen: string;
   readonly keepRunning: boolean;
+  /** While a drill holds it, it is not started again. */
+  readonly hold?: Pick<Hold, "active" | "over"> | undefined;
   readonly paths: EmbeddedEtcdPaths;
   readonly pki: PkiPaths;
   readonly clock: Clock;

@@ -7,6 +7,7 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import type { TlsFiles } from "../../mesh/kvstore/tls.ts";
 import { pkiPaths } from "../../pki/files.ts";
 import { meshServerName } from "../../pki/common-names.ts";
+import type { Hold } from "../drill/hold.ts";
 import type { EtcdStatus } from "../api/status.ts";
 import type { ApiserverConfig } from "../config.ts";
 import { embeddedEtcdPaths } from "./arguments.ts";
@@ -19,6 +20,8 @@ export interface EtcdServiceOptions {
   readonly config: ApiserverConfig;
   readonly profile: ClusterProfile;
   readonly paths: ClusterPaths;
+  /** While a drill holds it, an embedded etcd is not started again. */
+  readonly hold?: Pick<Hold, "active" | "over"> | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -60,6 +63,7 @@ export function createEtcdService(options: EtcdServiceOptions): EtcdService {
     cluster: profile.name,
     listen: etcd.listen,
     keepRunning: etcd.keepRunning,
+    hold: options.hold,
     paths: embeddedEtcdPaths(paths),
     pki,
     clock,

@@ -35,6 +35,7 @@ import {
   type KindWriter,
 } from "../kind-writer.ts";
 import type { PeerFile } from "../../mesh/connect/peer-file.ts";
+import type { Hold } from "../drill/hold.ts";
 import type { Claims } from "./claims.ts";
 import type { ClusterIds } from "./cluster-ids.ts";
 import { createMirroredKinds, type MirroredKindName } from "./kinds.ts";
@@ -52,6 +53,8 @@ export interface PeerMirrorOptions {
   readonly clusterIds: ClusterIds;
   /** Resolves when everything of our own is claimed: no peer is believed before. */
   readonly ownClaimsReady: (signal: AbortSignal) => Promise<void>;
+  /** While a drill holds them, there are no sessions; caches stay as they are. */
+  readonly sessionsHold?: Hold | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -236,7 +239,7 @@ class Peer implements PeerMirror {
   }
 
   async #keepConnected(signal: AbortSignal): Promise<void> {
-    const { clock, random, ownClaimsReady } = this.#options;
+    const { clock, random, ownClaimsReady, sessionsHold } = this.#options;
     const backoff = createBackoff({
       baseMs: RECONNECT_BASE_MS,
       capMs: RECONNECT_CAP_MS,
@@ -244,8 +247,15 @@ class Peer implements PeerMirror {
     });
     await ownClaimsReady(signal);
     while (!signal.aborted) {
+      if (sessionsHold?.active === true) {
+        this.#problem = new MeshError("aborted", "A drill has cut the sessions with all peers");
+        await sessionsHold.over(signal);
+        backoff.reset();
+        continue;
+      }
       this.#reconnect = new AbortController();
-      const attempt = AbortSignal.any([signal, this.#reconnect.signal]);
+      const cut = sessionsHold === undefined ? [] : [sessionsHold.begun()];
+      const attempt = AbortSignal.any([signal, this.#reconnect.signal, ...cut]);
       try {
         await this.#connect(attempt, () => backoff.reset());
       } catch (error) {

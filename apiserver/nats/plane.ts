@@ -23,6 +23,7 @@ import { STREAMS } from "../../mesh/operations/streams.ts";
 import { SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
 import { adminCommonName, meshServerName } from "../../pki/common-names.ts";
 import { pkiPaths } from "../../pki/files.ts";
+import type { Hold } from "../drill/hold.ts";
 import { readPeerDirectory } from "../mirror/peer-directory.ts";
 import { natsPaths, writeNatsDirectory } from "./directory.ts";
 import { readNatsReport, type NatsReport } from "./monitor.ts";
@@ -39,6 +40,8 @@ export interface OperationsPlaneOptions {
   readonly leafEndpoints: (peer: string) => readonly string[];
   /** Resolves when the peers directory names every peer: each one more may be another start. */
   readonly peersWhole: (signal: AbortSignal) => Promise<void>;
+  /** While a drill holds it, an embedded nats-server is not started again. */
+  readonly hold?: Pick<Hold, "active" | "over"> | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
