@@ -8,12 +8,14 @@ import { runTasks, type Task } from "../mesh/core/tasks.ts";
 import { createClusterSession, type ClusterSession } from "../mesh/kvstore/session.ts";
 import type { ReadableStore } from "../mesh/kvstore/store.ts";
 import type { DatapathMaps } from "../bpf/datapath.ts";
+import { createClusterDrainTarget, type ClusterDrainMap } from "./apply/cluster-drain.ts";
 import { createIpcacheOperations } from "./apply/ipcache-operations.ts";
 import { ipcacheMapFromDatapath, serviceMapsFromDatapath } from "./apply/map-adapters.ts";
 import type { BackendValue } from "./apply/service-maps.ts";
 import { createServiceTarget } from "./apply/service-operations.ts";
 import type { ServiceState } from "./apply/service-state.ts";
 import type { AgentConfig, CniSettings } from "./config.ts";
+import { createDrainPlanner, type DrainPlanner } from "./desired/drains.ts";
 import { createIpcachePlanner } from "./desired/ipcache.ts";
 import { createRoutePlanner } from "./desired/routes.ts";
 import { createServicePlanner, type ServicePlanner } from "./desired/services.ts";
@@ -38,6 +40,9 @@ export interface AgentParts {
   readonly createRouteOperations: (settlement: Settlement) => Operations<NodeRoute>;
   /** What is known of backends' health; none is down if left out. Not asked before `run`. */
   readonly isBackendDown?: (backend: BackendValue) => boolean;
+  readonly clusterState: ClusterDrainMap;
+  /** CLOCK_MONOTONIC, by which drains end. */
+  readonly kernelNowNs: () => bigint;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -56,6 +61,7 @@ export interface Agent {
   readonly ownSession: ClusterSession;
   readonly peers: Peers;
   readonly services: ServicePlanner;
+  readonly drains: DrainPlanner;
   /** What the service maps hold. */
   readonly serviceState: () => ServiceState;
   readonly tables: readonly AgentTable[];
@@ -91,7 +97,21 @@ export function createAgent(parts: AgentParts): Agent {
 
   const isDown = parts.isBackendDown;
   const serviceTarget = createServiceTarget(serviceMapsFromDatapath(parts.maps, isDown));
-  const services = createServicePlanner({ intent, held: serviceTarget.held, isDown, clock });
+  const drains = createDrainPlanner({
+    intent,
+    target: createClusterDrainTarget(parts.clusterState, parts),
+    replan: (keys) => services.replan(keys),
+    clock,
+    log,
+  });
+  const services = createServicePlanner({
+    intent,
+    held: serviceTarget.held,
+    isDown,
+    drainedPercent: (service, name) => drains.percentOf(service, name),
+    drainsKnown: (signal) => drains.known(signal),
+    clock,
+  });
   const ipcache = createIpcachePlanner({ intent, nodeName, clock });
   const routes = createRoutePlanner({
     intent,
@@ -120,6 +140,7 @@ export function createAgent(parts: AgentParts): Agent {
     ownSession: own.session,
     peers,
     services,
+    drains,
     serviceState: serviceTarget.state,
     tables,
     run: (signal) =>
@@ -127,6 +148,7 @@ export function createAgent(parts: AgentParts): Agent {
         [
           task("own-session", own.session),
           task("peers", peers),
+          task("drains", drains),
           task("plan-services", services),
           task("plan-ipcache", ipcache),
           task("plan-routes", routes),

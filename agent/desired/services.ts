@@ -29,6 +29,10 @@ export interface ServicePlannerOptions {
   /** By frontend key; see `ServiceInputs.held`. */
   readonly held: ReadonlyMap<string, readonly HeldGroup[]>;
   readonly isDown?: IsBackendDown | undefined;
+  /** How far a cluster is drained for one service alone; not at all if left out. */
+  readonly drainedPercent?: ((service: string, cluster: string) => number) | undefined;
+  /** Resolves when that is known; nothing is planned before. */
+  readonly drainsKnown?: ((signal: AbortSignal) => Promise<void>) | undefined;
   readonly clock: Clock;
 }
 
@@ -63,6 +67,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     onReady: () => claims.markSynced(),
   });
   let held: ReadonlyMap<string, readonly ClusterBackends[]> = new Map();
+  let planning = false;
 
   function plan(key: string): void {
     const local = own.services.get(key);
@@ -76,6 +81,7 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
       peers: [...(offers.get(key)?.values() ?? [])],
       held,
       ...(options.isDown === undefined ? {} : { isDown: options.isDown }),
+      drainedPercent: (cluster) => options.drainedPercent?.(key, cluster) ?? 0,
     });
     source.claim(key, result.frontends);
     if (result.notes.length === 0) notes.delete(key);
@@ -128,12 +134,14 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     notes,
     contested: () => claims.contested(),
     replan(keys) {
-      for (const key of keys) plan(key);
+      if (planning) for (const key of keys) plan(key);
     },
     async run(signal) {
       // Without the list of clusters the held backends have no names, hence no tiers.
       await listConnected({ settlement, peers }, signal);
+      await options.drainsKnown?.(signal);
       if (signal.aborted) return;
+      planning = true;
       held = heldOfUnsettled(options.held, { settlement, intent });
       await Promise.all([
         settlement.run(signal),

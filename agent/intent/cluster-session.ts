@@ -3,11 +3,14 @@
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
-import { createTable } from "../../mesh/core/table.ts";
+import { createTable, type WritableTable } from "../../mesh/core/table.ts";
+import { sameDrain, type DrainRecord } from "../../mesh/kvstore/records/drain.ts";
 import { sameConfiguredPeer, type ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import {
   configuredPeersKind,
+  drainsKind,
   endpointsKind,
+  localDrainsKind,
   localServicesKind,
   nodesKind,
   servicesKind,
@@ -41,6 +44,8 @@ export function createOwnSession(
     name: `${name}/configured-peers`,
     equals: sameConfiguredPeer,
   });
+  const drains = createDrainTable(`${name}/drains`);
+  const localDrains = createDrainTable(`${name}/local-drains`);
   const place = { cluster: name, layout: "state" } as const;
   const session = open({
     cluster,
@@ -49,9 +54,14 @@ export function createOwnSession(
       endpointsKind({ ...place, table: endpoints }),
       localServicesKind({ cluster: name, table: services }),
       configuredPeersKind({ cluster: name, table: configuredPeers }),
+      drainsKind({ ...place, table: drains }),
+      localDrainsKind({ cluster: name, table: localDrains }),
     ],
   });
-  return { intent: { cluster, nodes, endpoints, services, configuredPeers }, session };
+  return {
+    intent: { cluster, nodes, endpoints, services, configuredPeers, drains, localDrains },
+    session,
+  };
 }
 
 /** A connected cluster, from the copy that our own apiserver keeps of it. */
@@ -63,6 +73,7 @@ export function createPeerSession(
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
   const services = createTable<ClusterService>({ name: `${name}/services` });
+  const drains = createDrainTable(`${name}/drains`);
   const place = { cluster: name, layout: "cache" } as const;
   const session = open({
     cluster,
@@ -70,7 +81,12 @@ export function createPeerSession(
       nodesKind({ ...place, table: nodes }),
       endpointsKind({ ...place, table: endpoints }),
       servicesKind({ ...place, table: services }),
+      drainsKind({ ...place, table: drains }),
     ],
   });
-  return { intent: { cluster, nodes, endpoints, services }, session };
+  return { intent: { cluster, nodes, endpoints, services, drains }, session };
+}
+
+function createDrainTable(name: string): WritableTable<DrainRecord> {
+  return createTable<DrainRecord>({ name, equals: sameDrain });
 }

@@ -5,6 +5,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import type { Table } from "../../mesh/core/table.ts";
+import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
 import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 
 /** What every cluster tells, our own included. */
@@ -14,6 +15,8 @@ export interface ClusterIntent {
   readonly nodes: Table<MeshNode>;
   /** By address or prefix. */
   readonly endpoints: Table<EndpointAddress>;
+  /** By id: what the cluster orders of itself. Never synced for one that knows no drains. */
+  readonly drains: Table<DrainRecord>;
 }
 
 /** A connected cluster. The row is replaced as a whole when the cluster's id changes. */
@@ -27,6 +30,8 @@ export interface OwnIntent extends ClusterIntent {
   readonly services: Table<LocalService>;
   /** By cluster name: which peers there should be, reached or not. */
   readonly configuredPeers: Table<ConfiguredPeer>;
+  /** By id: what our own cluster alone does about others. */
+  readonly localDrains: Table<DrainRecord>;
 }
 
 export interface Intent {

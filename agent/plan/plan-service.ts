@@ -15,6 +15,7 @@ import {
   type ClusterService,
   type LocalService,
 } from "../../mesh/core/service.ts";
+import { drainGroups } from "./plan-drains.ts";
 import {
   rankClusters,
   type BackendGroup,
@@ -58,6 +59,8 @@ export interface ServiceInputs {
   readonly held: ReadonlyMap<string, readonly ClusterBackends[]>;
   /** Which backends are known to be down; none if left out. */
   readonly isDown?: IsBackendDown;
+  /** How far a cluster is drained for this service alone; not at all if left out. */
+  readonly drainedPercent?: (cluster: string) => number;
 }
 
 export type IsBackendDown = (
@@ -107,9 +110,17 @@ export function planService(inputs: ServiceInputs): ServicePlan {
         port,
         protocol,
         sessionAffinitySeconds: settings.sessionAffinitySeconds,
-        groups: rankClusters(
-          mergeHeld(candidates, held).map((offer) => countHealthy(offer, protocol, inputs.isDown)),
-          { settings, localCluster: service.cluster },
+        groups: drainGroups(
+          rankClusters(
+            mergeHeld(candidates, held).map((offer) =>
+              countHealthy(offer, protocol, inputs.isDown),
+            ),
+            { settings, localCluster: service.cluster },
+          ),
+          {
+            percentOf: inputs.drainedPercent ?? (() => 0),
+            hasSessions: settings.sessionAffinitySeconds > 0,
+          },
         ),
       });
     }

@@ -60,6 +60,8 @@ async function runAgent(): Promise<void> {
         }
       }),
     },
+    clusterState: maps.clusterState,
+    kernelNowNs: () => process.hrtime.bigint(),
     // The benchmark's machine has no nodes to route to.
     createRouteOperations: () => ({
       update: () => Promise.resolve(new Map()),

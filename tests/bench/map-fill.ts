@@ -175,6 +175,7 @@ function fillIntent(
       endpoints.map((endpoint) => [endpoint.prefix, endpoint]),
     ),
     services: table("services"),
+    drains: table("drains"),
   };
   return {
     own: {
@@ -183,6 +184,8 @@ function fillIntent(
       endpoints: table("endpoints"),
       services: table("services"),
       configuredPeers: table("configured-peers"),
+      drains: table("drains"),
+      localDrains: table("local-drains"),
     },
     peers: table("peers", [[REMOTE_CLUSTER.name, peer]]),
   };

@@ -25,6 +25,8 @@ const agent = createAgent({
   },
   store,
   maps: { ...node.datapath.maps, ipcache: timed(node.datapath.maps.ipcache) },
+  clusterState: node.datapath.maps.clusterState,
+  kernelNowNs: () => process.hrtime.bigint(),
   // The benchmark's machine has no nodes to route to.
   createRouteOperations: () => ({
     update: () => Promise.resolve(new Map()),

@@ -16,8 +16,10 @@ import {
   clusterConfigKey,
   configuredPeersPrefix,
   configuredPeersSyncedKey,
+  drainsSyncedKey,
   EXPORTED_KINDS,
   HEARTBEAT_KEY,
+  localDrainsSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
   stateWatchPrefix,
@@ -150,6 +152,8 @@ export function ownClusterPuts(contents: ClusterContents): StoreOperation[] {
     ...EXPORTED_KINDS.map((kind) => putOf(syncedKey({ cluster: name, kind, cached: false }), NOW)),
     putOf(localServicesSyncedKey(name), NOW),
     putOf(configuredPeersSyncedKey(name), NOW),
+    putOf(drainsSyncedKey({ cluster: name, cached: false }), NOW),
+    putOf(localDrainsSyncedKey(name), NOW),
     putOf(HEARTBEAT_KEY, NOW),
   ];
 }
@@ -164,6 +168,7 @@ export function peerClusterPuts(contents: ClusterContents): StoreOperation[] {
     ...(contents.endpoints ?? []).map((endpoint) => peerEndpointPut(contents.cluster, endpoint)),
     ...(contents.services ?? []).map(peerServicePut),
     ...EXPORTED_KINDS.map((kind) => putOf(syncedKey({ cluster: name, kind, cached: true }), NOW)),
+    putOf(drainsSyncedKey({ cluster: name, cached: true }), NOW),
   ];
 }
 

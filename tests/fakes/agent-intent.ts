@@ -3,6 +3,7 @@ import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import { createTable, type WritableTable } from "../../mesh/core/table.ts";
+import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
 import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
 import type { Intent, PeerIntent } from "../../agent/intent/intent.ts";
 
@@ -11,12 +12,14 @@ export interface WritableCluster<Service> {
   readonly nodes: WritableTable<MeshNode>;
   readonly endpoints: WritableTable<EndpointAddress>;
   readonly services: WritableTable<Service>;
+  readonly drains: WritableTable<DrainRecord>;
   markSynced(): void;
 }
 
 export interface WritableIntent extends Intent {
   readonly own: WritableCluster<LocalService> & {
     readonly configuredPeers: WritableTable<ConfiguredPeer>;
+    readonly localDrains: WritableTable<DrainRecord>;
   };
   readonly peers: WritableTable<PeerIntent>;
 }
@@ -25,15 +28,18 @@ export function createTestCluster<Service>(cluster: ClusterIdentity): WritableCl
   const nodes = createTable<MeshNode>({ name: "nodes" });
   const endpoints = createTable<EndpointAddress>({ name: "endpoints" });
   const services = createTable<Service>({ name: "services" });
+  const drains = createTable<DrainRecord>({ name: "drains" });
   return {
     cluster,
     nodes,
     endpoints,
     services,
+    drains,
     markSynced() {
       nodes.markSynced();
       endpoints.markSynced();
       services.markSynced();
+      drains.markSynced();
     },
   };
 }
@@ -43,6 +49,7 @@ export function createTestIntent(cluster: ClusterIdentity): WritableIntent {
     own: {
       ...createTestCluster<LocalService>(cluster),
       configuredPeers: createTable<ConfiguredPeer>({ name: "configured-peers" }),
+      localDrains: createTable<DrainRecord>({ name: "local-drains" }),
     },
     peers: createTable<PeerIntent>({ name: "peers" }),
   };

@@ -9,12 +9,13 @@ import {
   affinityMap,
   backendSlotsMap,
   backendsMap,
+  clusterStateMap,
   groupsMap,
   ipcacheMap,
   servicesMap,
 } from "../../bpf/gen/maps.ts";
 import { createMemoryMap } from "../../bpf/memory-map.ts";
-import { createAgent, type Agent, type AgentMaps } from "../../agent/agent.ts";
+import { createAgent, type Agent, type AgentMaps, type AgentParts } from "../../agent/agent.ts";
 import { ipcacheMapFromDatapath, serviceMapsFromDatapath } from "../../agent/apply/map-adapters.ts";
 import { readServiceState } from "../../agent/apply/service-state.ts";
 import type { NodeRoute } from "../../agent/plan/plan-routes.ts";
@@ -42,6 +43,7 @@ export function startAgent(parts: {
   readonly nodeName: string;
   readonly store: ReadableStore;
   readonly maps: AgentMaps;
+  readonly clusterState?: AgentParts["clusterState"];
   readonly clock?: Clock;
 }): RunningAgent {
   const routes = new Map<string, NodeRoute>();
@@ -53,6 +55,8 @@ export function startAgent(parts: {
     },
     store: parts.store,
     maps: parts.maps,
+    clusterState: parts.clusterState ?? createMemoryMap(clusterStateMap),
+    kernelNowNs: () => process.hrtime.bigint(),
     createRouteOperations: () => routeOperations(routes),
     clock: parts.clock ?? systemClock,
     random: Math.random,

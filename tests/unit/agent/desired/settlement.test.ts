@@ -149,7 +149,8 @@ describe("listConnected()", () => {
     const waiting = listConnected({ settlement, peers }, new AbortController().signal);
     const cluster = { name: "west", id: 2, maxConnectedClusters: 255 as const };
     const table = <T>() => createTable<T>({ name: "t" });
-    peers.put("west", { cluster, nodes: table(), endpoints: table(), services: table() });
+    const tables = { nodes: table<never>(), endpoints: table<never>(), services: table<never>() };
+    peers.put("west", { cluster, ...tables, drains: table() });
     peers.markSynced();
     await waiting;
     expect(settlement.unsettled()).toEqual([1, 2]);

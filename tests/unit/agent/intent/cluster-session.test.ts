@@ -33,12 +33,16 @@ describe("createOwnSession()", () => {
       "cilium/state/ip/v1/default/",
       "tombolo/local/services/v1/east/",
       "tombolo/local/peers/v1/east/",
+      "tombolo/state/drains/v1/east/",
+      "tombolo/local/drains/v1/east/",
     ]);
     expect(requests[0]?.kinds.map(({ table }) => table)).toEqual([
       intent.nodes,
       intent.endpoints,
       intent.services,
       intent.configuredPeers,
+      intent.drains,
+      intent.localDrains,
     ]);
   });
 });
@@ -51,6 +55,7 @@ describe("createPeerSession()", () => {
       "cilium/cache/nodes/v1/west/",
       "cilium/cache/ip/v1/west/",
       "cilium/cache/services/v1/west/",
+      "tombolo/cache/drains/v1/west/",
     ]);
     expect(intent.cluster).toBe(WEST);
   });
