@@ -21,13 +21,6 @@ static __always_inline struct flow *find_flow(struct bpf_sock_ops *ctx)
 	return bpf_map_lookup_elem(&flows, &key);
 }
 
-static __always_inline void forget_flow(struct bpf_sock_ops *ctx)
-{
-	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
-
-	bpf_map_delete_elem(&flows, &key);
-}
-
 static __always_inline void begin_connection(struct bpf_sock_ops *ctx)
 {
 	const struct flow *flow = find_flow(ctx);
@@ -76,7 +69,7 @@ static __always_inline void change_state(struct bpf_sock_ops *ctx, __u32 from, _
 		__sync_fetch_and_add(&cluster->aborted, 1);
 	}
 	if (to == BPF_TCP_CLOSE)
-		forget_flow(ctx);
+		forget_flow(bpf_get_socket_cookie(ctx));
 }
 
 /* Always 1: nothing that is said of a connection changes it. */

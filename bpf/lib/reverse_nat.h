@@ -2,7 +2,8 @@
 /*
  * What a program asked for, so that it never sees a backend: recvmsg and getpeername give the
  * frontend's address back. Keyed by socket, thus two sockets may reach one backend through two
- * services.
+ * services. Rows of connected sockets go with their flow (flows.h); others when they are the
+ * oldest.
  */
 #pragma once
 #include "../include/layout.h"
@@ -22,9 +23,9 @@ struct {
 	__type(value, struct reverse_nat);
 } reverse_nat SEC(".maps");
 
-static __noinline void remember_frontend(struct bpf_sock_addr *ctx,
-					 const struct service_key *frontend,
-					 const struct backend *backend)
+static __always_inline void remember_frontend(struct bpf_sock_addr *ctx,
+					      const struct service_key *frontend,
+					      const struct backend *backend)
 {
 	struct reverse_nat_key key = {
 		.socket_cookie = bpf_get_socket_cookie(ctx),

@@ -119,8 +119,8 @@ static __always_inline enum drop_reason find_backend(struct bpf_sock_addr *ctx,
 	return reason;
 }
 
-static __noinline void remember_call(struct bpf_sock_addr *ctx, __u32 service_id,
-				     const struct selection *selected)
+static __always_inline void begin_flow(struct bpf_sock_addr *ctx, __u32 service_id,
+				       const struct selection *selected)
 {
 	const struct backend *backend = &selected->backend;
 	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
@@ -139,11 +139,14 @@ static __noinline void remember_call(struct bpf_sock_addr *ctx, __u32 service_id
 	bpf_map_update_elem(&flows, &key, &flow, BPF_ANY);
 }
 
-static __always_inline void forget_call(struct bpf_sock_addr *ctx)
+/* Not inline: what it needs of the stack is free again when backends are searched. */
+static __noinline void remember_call(struct bpf_sock_addr *ctx, const struct service_key *frontend,
+				     __u32 service_id, const struct selection *selected,
+				     enum call call)
 {
-	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
-
-	bpf_map_delete_elem(&flows, &key);
+	remember_frontend(ctx, frontend, &selected->backend);
+	if (call == CALL_CONNECT)
+		begin_flow(ctx, service_id, selected);
 }
 
 /* Returns a verdict; with CALL_PROCEEDS and `found->backend_id` set, `found` replaces the peer. */
@@ -160,16 +163,14 @@ static __always_inline int translate_call(struct bpf_sock_addr *ctx, const struc
 		/* A UDP socket may be connected again, to a backend by its own address. */
 		if (call == CALL_CONNECT && peer->protocol == PROTOCOL_UDP) {
 			forget_frontend(ctx, peer);
-			forget_call(ctx);
+			forget_flow(bpf_get_socket_cookie(ctx));
 		}
 		return CALL_PROCEEDS;
 	}
 	reason = find_backend(ctx, service, address_is_ipv4(peer->address), found);
 	if (reason != DROP_NONE)
 		return refuse_call(reason);
-	remember_frontend(ctx, peer, &found->backend);
-	if (call == CALL_CONNECT)
-		remember_call(ctx, service->service_id, found);
+	remember_call(ctx, peer, service->service_id, found, call);
 	count_event(COUNTER_SERVICE_TRANSLATED);
 	return CALL_PROCEEDS;
 }
@@ -210,11 +211,9 @@ static __always_inline int call_ipv6(struct bpf_sock_addr *ctx, enum call call)
  */
 static __always_inline int release_socket(struct bpf_sock *ctx)
 {
-	struct flow_key key = {.socket_cookie = bpf_get_socket_cookie(ctx)};
-
 	if (ctx->protocol == PROTOCOL_UDP ||
 	    (ctx->protocol == PROTOCOL_TCP && ctx->state == BPF_TCP_CLOSE))
-		bpf_map_delete_elem(&flows, &key);
+		forget_flow(bpf_get_socket_cookie(ctx));
 	return CALL_PROCEEDS;
 }
 

@@ -10,16 +10,23 @@ export const LOOPBACK_IFINDEX = 1;
 const VERDICTS: Readonly<Record<number, Verdict>> = { 0: "ok", 2: "shot", 7: "redirect" };
 export type Verdict = "ok" | "shot" | "redirect";
 
+/** struct __sk_buff of linux/bpf.h. */
+const CONTEXT_BYTES = 192;
+const PRIORITY_OFFSET = 32;
+
 /** Programs may grow a packet by headers, never by more. */
 const HEADROOM = 256;
 
 export interface TestRun {
   readonly verdict: Verdict | undefined;
   readonly packet: Uint8Array;
+  /** skb->priority afterwards. */
+  readonly priority: number;
 }
 
 export function runProgram(path: string, packet: Uint8Array): TestRun {
   const out = new Uint8Array(packet.length + HEADROOM);
+  const context = new Uint8Array(CONTEXT_BYTES);
   const options: TestRunOptions = {
     sz: SIZE_OF.testRunOptions,
     data_in: packet,
@@ -27,9 +34,9 @@ export function runProgram(path: string, packet: Uint8Array): TestRun {
     data_size_in: packet.length,
     data_size_out: out.length,
     ctx_in: null,
-    ctx_out: null,
+    ctx_out: context,
     ctx_size_in: 0,
-    ctx_size_out: 0,
+    ctx_size_out: context.length,
     retval: 0,
     repeat: 1,
     duration: 0,
@@ -38,5 +45,9 @@ export function runProgram(path: string, packet: Uint8Array): TestRun {
     batch_size: 0,
   };
   withPin(path, (fd) => checkResult(`Cannot run "${path}"`, programTestRun(fd, options)));
-  return { verdict: VERDICTS[options.retval], packet: out.subarray(0, options.data_size_out) };
+  return {
+    verdict: VERDICTS[options.retval],
+    packet: out.subarray(0, options.data_size_out),
+    priority: Buffer.from(context.buffer).readUInt32LE(PRIORITY_OFFSET),
+  };
 }
