@@ -71,6 +71,8 @@ async function follow(
   while (!signal.aborted) {
     try {
       await clock.sleep(LOOK_MS, signal);
+      // One that is about to start reads what stands there by itself.
+      if (daemon.status().pid === 0) continue;
       await pruneLogs(paths);
       const wanted = await readNatsDirectory(paths.directory);
       const running = await readRunning(paths);

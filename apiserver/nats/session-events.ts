@@ -25,7 +25,7 @@ export function sessionEvents(
         kind: "session",
         severity: isThere ? "info" : "warning",
         subject: peer.name,
-        from: before ?? "",
+        from: before ?? "connecting",
         to: peer.state,
         text: isThere
           ? `The state of cluster "${peer.name}" is read`

@@ -6,6 +6,7 @@ import { findApiserverPod } from "../connect/kubernetes-apiserver.ts";
 import { openDirectoryOperations } from "../connect/operations-access.ts";
 import { isKubernetesContext, listContexts, type KubernetesContext } from "../contexts/contexts.ts";
 import { MeshError } from "../core/errors.ts";
+import type { ExecResult } from "../kubernetes/exec.ts";
 import { APISERVER_CONTAINER } from "../kubernetes/object-names.ts";
 import type { OperationsConnection } from "../operations/connection.ts";
 import type { CommandContext } from "./command.ts";
@@ -17,9 +18,15 @@ export interface OperationsWish {
   readonly context?: string | undefined;
   readonly kubeconfig?: string | undefined;
   readonly namespace?: string | undefined;
-  /** The words after `mesh` that do the same inside a pod: without context and kubeconfig. */
-  readonly wordsInPod: readonly string[];
+  /**
+   * For a Kubernetes cluster: does the same by running `mesh` inside the apiserver's container, with
+   * words that name no context, and returns the exit status.
+   */
+  readonly inPod: (pod: PodCommand) => Promise<number>;
 }
+
+/** Runs `mesh WORDS` in the apiserver's container. */
+export type PodCommand = (words: readonly string[]) => Promise<ExecResult>;
 
 export interface ContextOperations {
   readonly cluster: string;
@@ -40,7 +47,7 @@ export async function openOperations(
   const found = await findContext({ name, kubeconfig, namespace }, context);
   const entered = await enterNamespace(found.networkNamespace, context);
   if (entered !== undefined) return entered;
-  if (isKubernetesContext(found)) return runInApiserver(found, { words: wish.wordsInPod, context });
+  if (isKubernetesContext(found)) return wish.inPod(podCommand(found, context));
   const { cluster, connection } = await openDirectoryOperations(found.directory, context);
   const end = new AbortController();
   const signal = AbortSignal.any([context.signal, end.signal]);
@@ -53,17 +60,20 @@ export async function openOperations(
   }
 }
 
-async function runInApiserver(
-  found: KubernetesContext,
-  { words, context }: { words: readonly string[]; context: CommandContext },
-): Promise<number> {
-  const pod = inPodOf(found, context.clock);
-  const { name } = await findApiserverPod(pod, context.signal);
-  const place = { namespace: pod.namespace, pod: name, container: APISERVER_CONTAINER };
-  const result = await pod.exec.run({ ...place, argv: ["mesh", ...words] }, context.signal);
+/** Shows what the pod's command said, as it said it. */
+export function passOn(result: ExecResult, context: CommandContext): number {
   context.stdout.write(result.stdout);
   context.stderr.write(result.stderr);
   return result.status;
+}
+
+function podCommand(found: KubernetesContext, context: CommandContext): PodCommand {
+  const cluster = inPodOf(found, context.clock);
+  return async (words) => {
+    const { name } = await findApiserverPod(cluster, context.signal);
+    const place = { namespace: cluster.namespace, pod: name, container: APISERVER_CONTAINER };
+    return cluster.exec.run({ ...place, argv: ["mesh", ...words] }, context.signal);
+  };
 }
 
 async function onlyContext({ home }: CommandContext): Promise<string> {

@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { eventsCommand } from "./events.ts";
 import { factsCommand } from "./facts.ts";
 import { inNodePod } from "./in-node-pod.ts";
 import { installCommand } from "./install.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   inviteCommand,
   joinCommand,
   statusCommand,
+  eventsCommand,
   contextListCommand,
   factsCommand,
   probeCommand,

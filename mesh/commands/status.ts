@@ -28,6 +28,7 @@ const USAGE = `Usage: mesh status [--context NAME|all] [--output table|json]
 
 Shows for every context its cluster, whether its apiserver runs, and its peers: their state, the
 age of their last heartbeat, how many records of each kind are mirrored, how many were rejected.
+Then the operations plane: nats-server, how much its streams hold, the links to peers' servers.
 The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
 
 Of a Kubernetes cluster it asks the apiserver in its pod, as kubectl exec does. A context that is
@@ -52,7 +53,11 @@ const FLAGS = {
 export type ApiserverStatus = Pick<
   ApiserverStatusMessage,
   "version" | "ready" | "reasons" | "uptimeSeconds"
-> & { readonly peers: readonly PeerStatus[] };
+> & {
+  readonly peers: readonly PeerStatus[];
+  /** Undefined from an apiserver that knows none. */
+  readonly operations?: ApiserverStatusMessage["operations"];
+};
 
 /** Everything that is known about one context. */
 export interface ContextStatus {
@@ -100,7 +105,49 @@ export function formatStatuses(statuses: readonly ContextStatus[], output: Outpu
   });
   const remarks = statuses.flatMap(remarksOf);
   const lines = remarks.map((remark) => `${styled(output, "yellow", "!")} ${remark}\n`);
-  return formatTable(COLUMNS, rows) + (lines.length === 0 ? "" : `\n${lines.join("")}`);
+  return (
+    formatTable(COLUMNS, rows) +
+    formatOperations(statuses) +
+    (lines.length === 0 ? "" : `\n${lines.join("")}`)
+  );
+}
+
+/** A row for every cluster that has an operations plane; nothing if none has. */
+function formatOperations(statuses: readonly ContextStatus[]): string {
+  const rows = statuses.flatMap(({ context, cluster, apiserver }) =>
+    apiserver?.operations ? [{ name: cluster ?? context, operations: apiserver.operations }] : [],
+  );
+  return rows.length === 0 ? "" : `\n${formatTable(OPERATIONS_COLUMNS, rows)}`;
+}
+
+interface OperationsRow {
+  readonly name: string;
+  readonly operations: NonNullable<ApiserverStatus["operations"]>;
+}
+
+const OPERATIONS_COLUMNS: readonly Column<OperationsRow>[] = [
+  { header: "CLUSTER", text: ({ name }) => name },
+  { header: "NATS", text: ({ operations }) => natsState(operations) },
+  streamColumn("EVENTS"),
+  streamColumn("DRILLS"),
+  {
+    header: "LINKS",
+    text: ({ operations }) =>
+      operations.links.map(({ peer, up }) => (up ? peer : `${peer} (down)`)).join(", ") || "-",
+  },
+  { header: "WAITING", align: "right", text: ({ operations }) => String(operations.waiting) },
+  { header: "DROPPED", align: "right", text: ({ operations }) => String(operations.dropped) },
+];
+
+function natsState({ server, connected }: OperationsRow["operations"]): string {
+  const runs = ["running", "adopted", "beside"].includes(server);
+  return runs && !connected ? `${server}, no answer` : server;
+}
+
+function streamColumn(name: string): Column<OperationsRow> {
+  const text = ({ operations }: OperationsRow): string =>
+    String(operations.streams.find((stream) => stream.name === name)?.messages ?? "-");
+  return { header: name, align: "right", text };
 }
 
 interface Row {
@@ -193,7 +240,12 @@ function remarksOf({ context, apiserver, problem }: ContextStatus): string[] {
         .map((latest) => `${context}: peer ${peer.name}: ${kind}: ${latest}`),
     ),
   ]);
-  return [...(apiserver?.reasons ?? []).map((reason) => `${context}: ${reason}`), ...peers];
+  const operations = apiserver?.operations?.problem ?? "";
+  return [
+    ...(apiserver?.reasons ?? []).map((reason) => `${context}: ${reason}`),
+    ...peers,
+    ...(operations === "" ? [] : [`${context}: operations plane: ${operations}`]),
+  ];
 }
 
 function apiserverState({ apiserver }: ContextStatus): string {

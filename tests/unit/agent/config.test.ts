@@ -36,6 +36,7 @@ describe("parseAgentConfig()", () => {
       cni: undefined,
       healthListen: undefined,
       metricsListen: undefined,
+      operations: undefined,
     });
   });
 
