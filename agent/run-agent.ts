@@ -24,6 +24,7 @@ import { createRouteOperations } from "./apply/route-operations.ts";
 import { openNodeAddressBook } from "./cni/node-address-book.ts";
 import type { AgentConfig, EtcdFiles, EtcdPlace } from "./config.ts";
 import { createDrillPart } from "./drill/drill-part.ts";
+import { createNodeFlows } from "./flows/node-flows.ts";
 import { createEtcdAccess } from "./kubernetes/etcd-access.ts";
 import { openEchoSocket } from "./health/echo-socket.ts";
 import { createNodeHealth } from "./health/node-health.ts";
@@ -177,6 +178,15 @@ async function runNode(
     random: systemRandom,
     log,
   });
+  const book = await openNodeAddressBook(config.stateDirectory);
+  const flows = createNodeFlows({
+    book,
+    stateDirectory: config.stateDirectory,
+    maps: datapath.maps,
+    agent,
+    clock,
+    log,
+  });
   const nodeHealth = createNodeHealth({
     settings: config.health,
     cluster: config.cluster,
@@ -184,7 +194,7 @@ async function runNode(
     agent,
     maps: datapath.maps,
     openSocket: (family, source) => openEchoSocket({ family, source, ifindex: overlayIfindex }),
-    flows: undefined,
+    flows: flows.reset,
     events: operations.events,
     newCookie: () => randomBytes(8).readBigUInt64LE() || 1n,
     clock,
@@ -202,7 +212,7 @@ async function runNode(
     log,
   });
   const podRepair = createPodRepair({
-    book: await openNodeAddressBook(config.stateDirectory),
+    book,
     endpoints: datapath.maps.endpoints,
     interfaceIndex: interfaceIndexFromName,
     attachPod: (ifindex) => datapath.attachPod(ifindex),
@@ -213,7 +223,7 @@ async function runNode(
     readinessOf(agent, {
       isSetUp: nodeSetup.current() !== undefined,
       problems: [pluginConfig?.problem() ?? ""],
-      remarks: [masquerade?.problem() ?? ""],
+      remarks: [masquerade?.problem() ?? "", flows.problem()],
     });
   const report = createReport({
     agent,
@@ -235,7 +245,7 @@ async function runNode(
     agent,
     isDown: (backend) => nodeHealth.isBackendDown(backend),
     health,
-    flows: undefined,
+    flows: flows.reset,
     connection: operations.connection,
     clock,
     kernelNowNs: process.kernelNowNs,

@@ -6,7 +6,7 @@
 // nowhere, or to another namespace, the socket is closed.
 import { stat } from "node:fs/promises";
 import type { Clock } from "../../mesh/core/clock.ts";
-import { isMeshError } from "../../mesh/core/errors.ts";
+import { isMeshError, messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import type { AddressBook, AddressRecord } from "../cni/address-book.ts";
 import { createDiagSocket, type DiagSocket } from "./diag-socket.ts";
@@ -32,7 +32,7 @@ export interface HeldNamespace {
 export interface NamespacesStatus {
   /** Pods' namespaces that are followed. */
   readonly followed: number;
-  /** Path → why it is not followed. */
+  /** Path → why it is not followed; "" stands for the node's own. */
   readonly failed: ReadonlyMap<string, string>;
 }
 
@@ -67,7 +67,7 @@ interface Held extends HeldNamespace {
 export function createNamespaces(options: NamespacesOptions): Namespaces {
   const { book, clock, log } = options;
   const maximum = options.maximum ?? NAMESPACES_MAX;
-  const own: HeldNamespace = { path: "", pod: "", sockets: options.openOwn() };
+  let own: HeldNamespace | undefined;
   const held = new Map<string, Held>();
   let failed = new Map<string, string>();
   let closed = false;
@@ -98,7 +98,19 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
     else held.set(path, { path, pod, identity, sockets: createDiagSocket(socket) });
   }
 
+  /** A kernel without sock_diag ends no flows; all else of the agent works. */
+  function openOwn(): void {
+    if (own !== undefined || closed) return;
+    try {
+      own = { path: "", pod: "", sockets: options.openOwn() };
+      failed.delete("");
+    } catch (error) {
+      failed.set("", messageFromError(error));
+    }
+  }
+
   async function follow(): Promise<void> {
+    openOwn();
     // A pod has a record an address; all of them name one namespace.
     const wanted = new Map((await book.list()).map((record) => [record.netns, record]));
     for (const path of held.keys()) if (!wanted.has(path)) drop(path);
@@ -106,7 +118,7 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
     const missing = [...wanted.values()].filter(({ netns }) => !held.has(netns));
     const room = missing.slice(0, Math.max(0, maximum - held.size));
     const before = failed;
-    failed = new Map([...before].filter(([path]) => wanted.has(path)));
+    failed = new Map([...before].filter(([path]) => path === "" || wanted.has(path)));
     const opened = room.length === 0 ? [] : await options.open(room.map(({ netns }) => netns));
     for (const [i, answer] of opened.entries()) {
       const record = room[i];
@@ -120,12 +132,12 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
 
   function close(): void {
     closed = true;
-    own.sockets.close();
+    own?.sockets.close();
     for (const path of held.keys()) drop(path);
   }
 
   return {
-    held: () => (closed ? [] : [own, ...held.values()]),
+    held: () => (closed ? [] : [...(own === undefined ? [] : [own]), ...held.values()]),
     status: () => ({ followed: held.size, failed }),
     follow,
     closeGone,

@@ -1,4 +1,5 @@
-// When flows are ended, and which. Pure: what health and drains have become, to orders.
+// When flows are ended, and which. What is down is ended by agent/health, in the turn that decides;
+// what drains is decided here: pure, what drains have become to orders.
 //
 //   a cluster goes down               its flows of that family, at once
 //   a node or a backend goes down     flows to those backends, at once
@@ -10,39 +11,8 @@
 //
 // Nothing is ended twice by policy: what is down stays down until it recovers, and what was ended
 // comes not back to it.
-import type { AddressFamily } from "../../mesh/core/address.ts";
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
-
-export type ClusterHealthName =
-  "unknown" | "healthy" | "suspect" | "down" | "recovering" | "last-resort";
-
-export interface ClusterTransition {
-  readonly clusterId: ClusterId;
-  readonly family: AddressFamily;
-  readonly from: ClusterHealthName;
-  readonly to: ClusterHealthName;
-}
-
-export interface ClusterOrder {
-  readonly clusterId: ClusterId;
-  readonly families: readonly AddressFamily[];
-  readonly reason: "cluster-down";
-}
-
-/** What transitions of one look ask for: an order a cluster. */
-export function resetsOfTransitions(transitions: readonly ClusterTransition[]): ClusterOrder[] {
-  const families = new Map<ClusterId, AddressFamily[]>();
-  for (const { clusterId, family, from, to } of transitions) {
-    if (to !== "down" || from === "down") continue;
-    families.set(clusterId, [...(families.get(clusterId) ?? []), family]);
-  }
-  return [...families].map(([clusterId, lost]) => ({
-    clusterId,
-    families: lost,
-    reason: "cluster-down",
-  }));
-}
 
 /** A drain under way, and since when its flows are told to leave, on the monotonic clock. */
 export interface DrainWatch {

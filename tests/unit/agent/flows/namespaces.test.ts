@@ -129,6 +129,24 @@ describe("follow()", () => {
   });
 });
 
+test("a kernel that gives no socket is a problem with a name, not an end", async () => {
+  const none = createNamespaces({
+    book: { list: () => Promise.resolve([]) },
+    async *podsCame() {},
+    openOwn: () => {
+      throw new Error("no sock_diag here");
+    },
+    open: () => Promise.resolve([]),
+    clock,
+    log: createJsonLogger({ write: () => {}, nowMs: () => 0 }),
+  });
+  await none.follow();
+  await none.follow();
+  expect(none.held()).toEqual([]);
+  expect(none.status().failed).toEqual(new Map([["", "no sock_diag here"]]));
+  none.close();
+});
+
 test("closeGone() lets go of a namespace whose path leads nowhere", async () => {
   await rm(await addPod("a"));
   const b = await addPod("b");

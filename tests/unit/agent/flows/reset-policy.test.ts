@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { resetsOfTransitions, stepDrains } from "../../../../agent/flows/reset-policy.ts";
+import { stepDrains } from "../../../../agent/flows/reset-policy.ts";
 import type { DrainRecord } from "../../../../mesh/kvstore/records/drain.ts";
 
 const DRAIN: DrainRecord = {
@@ -13,34 +13,6 @@ const DRAIN: DrainRecord = {
   reason: "upgrade",
   createdAtMs: 1,
 };
-
-describe("resetsOfTransitions()", () => {
-  test("orders what has gone down, a cluster at a time", () => {
-    const down = { from: "suspect", to: "down" } as const;
-    expect(
-      resetsOfTransitions([
-        { clusterId: 2, family: 4, ...down },
-        { clusterId: 3, family: 6, ...down },
-        { clusterId: 2, family: 6, ...down },
-      ]),
-    ).toEqual([
-      { clusterId: 2, families: [4, 6], reason: "cluster-down" },
-      { clusterId: 3, families: [6], reason: "cluster-down" },
-    ]);
-  });
-
-  for (const to of ["healthy", "suspect", "recovering", "last-resort", "unknown"] as const) {
-    test(`orders nothing for what becomes ${to}`, () => {
-      expect(resetsOfTransitions([{ clusterId: 2, family: 4, from: "down", to }])).toEqual([]);
-      expect(resetsOfTransitions([{ clusterId: 2, family: 4, from: "healthy", to }])).toEqual([]);
-    });
-  }
-
-  test("orders nothing for what stays down", () => {
-    const stays = { clusterId: 2, family: 4, from: "down", to: "down" } as const;
-    expect(resetsOfTransitions([stays])).toEqual([]);
-  });
-});
 
 describe("stepDrains()", () => {
   const look = (
