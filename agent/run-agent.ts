@@ -292,6 +292,7 @@ async function runNode(
       { name: "pod-repair", run: (inner) => podRepair.run(inner) },
       { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
       ...operations.tasks,
+      ...flows.tasks,
       ...drill.tasks,
     ];
     if (health !== undefined) {
