@@ -21,7 +21,9 @@ export interface DaemonFaultsOptions {
   /** Of every session with a peer's etcd. */
   readonly sessions: Hold;
   /** Kills this process, which is back after so long; undefined if it would not be. */
-  readonly die: ((ttlMs: number) => Promise<void>) | undefined;
+  readonly die: ((ttlMs: number) => void) | undefined;
+  /** Resolves when the answer that is being given is on its way: what carries it may be killed. */
+  readonly afterAnswer: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -33,14 +35,11 @@ export interface BreakRequest {
 }
 
 export interface DaemonFaults {
-  /** Rejects with `conflict` while another drill breaks something, `unsupported` for what is not ours. */
+  /** Done a moment after it resolves. Rejects with `conflict` while another drill breaks something, `unsupported` for what is not ours. */
   break(request: BreakRequest): Promise<void>;
   /** Of that drill, or of any for "". */
   lift(drill: string): void;
 }
-
-/** An answer needs this long to be on its way. */
-export const DIE_AFTER_MS = 250;
 
 const WOULD_NOT_RETURN =
   "Cannot kill the apiserver: it was not started by its program, so nothing would bring it back";
@@ -50,10 +49,10 @@ export function createDaemonFaults(options: DaemonFaultsOptions): DaemonFaults {
   const holds = [etcd?.hold, nats?.hold, sessions].filter((hold) => hold !== undefined);
   let breaker = "";
 
-  async function kill(
+  function kill(
     daemon: HeldDaemon | undefined,
     { name, untilMs }: { readonly name: string; readonly untilMs: number },
-  ): Promise<void> {
+  ): void {
     if (daemon === undefined) {
       throw new MeshError(
         "unsupported",
@@ -61,7 +60,26 @@ export function createDaemonFaults(options: DaemonFaultsOptions): DaemonFaults {
       );
     }
     daemon.hold.begin(untilMs);
-    await daemon.kill();
+    void killLater(daemon);
+  }
+
+  async function killLater(daemon: HeldDaemon): Promise<void> {
+    try {
+      await options.afterAnswer();
+      // Lifted meanwhile: it lives.
+      if (daemon.hold.active) await daemon.kill();
+    } catch (error) {
+      log.warn("A drill could not break a daemon", { error });
+    }
+  }
+
+  async function dieLater(die: (ttlMs: number) => void, ttlMs: number): Promise<void> {
+    try {
+      await options.afterAnswer();
+      die(ttlMs);
+    } catch (error) {
+      log.warn("A drill could not end this process", { error });
+    }
   }
 
   return {
@@ -75,11 +93,11 @@ export function createDaemonFaults(options: DaemonFaultsOptions): DaemonFaults {
       }
       const lastsMs = Math.min(ttlMs, BREAK_TTL_MAX_MS);
       const untilMs = clock.monotonicMs() + lastsMs;
-      if (fault === "etcd-kill") await kill(etcd, { name: "etcd", untilMs });
-      else if (fault === "nats-kill") await kill(nats, { name: "nats-server", untilMs });
+      if (fault === "etcd-kill") kill(etcd, { name: "etcd", untilMs });
+      else if (fault === "nats-kill") kill(nats, { name: "nats-server", untilMs });
       else if (fault === "sessions-cut") sessions.begin(untilMs);
       else if (options.die === undefined) throw new MeshError("unsupported", WOULD_NOT_RETURN);
-      else void options.die(lastsMs).catch(() => {}); // Cut short by the end of this process.
+      else void dieLater(options.die, lastsMs);
       breaker = drill;
       log.warn("A drill breaks a daemon", { drill, fault, ttlMs: lastsMs });
     },

@@ -10,8 +10,11 @@ import type { OperationsConnection } from "../../mesh/operations/connection.ts";
 import { APISERVER_NODE } from "../../mesh/operations/subjects.ts";
 import { commandLine, signalProcess } from "../daemon/process.ts";
 import { createApiserverAnswers } from "./answer.ts";
-import { createDaemonFaults, DIE_AFTER_MS, type HeldDaemon } from "./daemon-faults.ts";
+import { createDaemonFaults, type HeldDaemon } from "./daemon-faults.ts";
 import { createHold, type Hold } from "./hold.ts";
+
+/** An answer is on its way after this long. */
+const ANSWER_MS = 250;
 
 export interface DrillHolds {
   readonly etcd: Hold;
@@ -46,7 +49,7 @@ export function createDrillHolds(clock: Clock): DrillHolds {
 }
 
 export function createApiserverDrillTask(options: ApiserverDrillOptions): Task {
-  const { cluster, holds, etcdPid, natsPid, die, connection, clock } = options;
+  const { cluster, holds, etcdPid, natsPid, connection, clock } = options;
   const log = options.log.with({ part: "drill" });
   return {
     name: "drill questions",
@@ -55,12 +58,8 @@ export function createApiserverDrillTask(options: ApiserverDrillOptions): Task {
         etcd: heldDaemon("etcd", { hold: holds.etcd, pid: etcdPid }),
         nats: heldDaemon("nats-server", { hold: holds.nats, pid: natsPid }),
         sessions: holds.sessions,
-        die:
-          die &&
-          (async (ttlMs) => {
-            await clock.sleep(DIE_AFTER_MS, signal);
-            die(ttlMs);
-          }),
+        die: options.die,
+        afterAnswer: () => clock.sleep(ANSWER_MS, signal),
         clock,
         log,
       });
