@@ -1,5 +1,5 @@
 // What runs on every node: the agent's DaemonSet, and the one that cleans the nodes when Tombolo
-// is removed. Both see the same directories of the node with the same rights.
+// is removed. Both see the node's directories; the agent sees its pods' network namespaces too.
 import { basename, dirname, join } from "node:path/posix";
 import {
   AGENT_CONTAINER,
@@ -27,9 +27,15 @@ const CONFIG = `${CONFIGURATION_DIRECTORY}/agent.json`;
 /** Ending an agent changes no forwarding, so there is little to wait for. */
 const GRACE_SECONDS = 10;
 const MINIMUM_READY_SECONDS = 3;
-/** In the order of names; all are mounted into the agent and into the one that cleans up. */
 const MOUNTED = Object.entries(HOST_PATHS);
+const ALL_PATHS = MOUNTED.map(([key]) => key);
 const CNI_PATHS = ["cniConfiguration", "cniBinaries", "tombolo"];
+/** Where the node mounts something later (its bpffs, cgroup trees, namespaces of pods). */
+const FILLED_LATER = ["bpf", "cgroup", "networkNamespaces"];
+/** What removing Tombolo from a node has to see. */
+const CLEANED_PATHS = ALL_PATHS.filter((key) => key !== "networkNamespaces");
+/** For looking only. */
+const READ_ONLY = ["networkNamespaces"];
 /**
  * Directories of ours on the node, with where the container that cleans up sees what they lie in:
  * none can be removed by a path that it is mounted at.
@@ -50,6 +56,12 @@ const OWN_DIRECTORIES = [HOST_PATHS.run.host, HOST_PATHS.tombolo.host].map((path
  * programs compute with. NET_ADMIN: devices, routes, tc filters, cgroup programs, net sysctls.
  */
 const CAPABILITIES = ["BPF", "NET_ADMIN", "PERFMON"];
+/**
+ * NET_RAW: the echo requests by which other nodes are probed. SYS_ADMIN: entering a pod's network
+ * namespace, once, to open the socket by which flows in there can be ended. An agent without them
+ * does all else, and says in its status what it cannot do.
+ */
+const AGENT_CAPABILITIES = [...CAPABILITIES, "NET_RAW", "SYS_ADMIN"].sort();
 /** The profile that runtimes give containers forbids to write below /sys/fs/bpf. */
 const APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io";
 /** On SELinux nodes: the type whose processes may use the node's directories; others ignore it. */
@@ -60,6 +72,7 @@ export function agentDaemonSet(settings: InstallSettings): Manifest {
   return daemonSet(settings, {
     name: AGENT_NAME,
     unconfined: AGENT_CONTAINER,
+    paths: ALL_PATHS,
     strategy: {
       type: "RollingUpdate",
       rollingUpdate: {
@@ -80,6 +93,7 @@ export function cleanupDaemonSet(settings: InstallSettings): Manifest {
   return daemonSet(settings, {
     name: CLEANUP_NAME,
     unconfined: CLEANUP_CONTAINER,
+    paths: CLEANED_PATHS,
     strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%" } },
     volumes: OWN_DIRECTORIES.map(({ volume, parent }) => ({
       name: volume,
@@ -100,6 +114,8 @@ function daemonSet(
     /** The container that pins in the node's bpffs. */
     readonly unconfined: string;
     readonly strategy: object;
+    /** Of the node; keys of HOST_PATHS. */
+    readonly paths: readonly string[];
     /** Beside those that every one of ours has. */
     readonly volumes?: readonly object[];
     readonly pod: object;
@@ -136,7 +152,7 @@ function daemonSet(
           volumes: [
             { name: "configuration", configMap: { name: CLUSTER_CONFIG_MAP } },
             { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
-            ...MOUNTED.map(([key, { host }]) => ({
+            ...MOUNTED.filter(([key]) => set.paths.includes(key)).map(([key, { host }]) => ({
               name: volumeName(key),
               hostPath: { path: host, type: volumeType(key) },
             })),
@@ -159,8 +175,8 @@ function agentContainer({ image, apiServer }: InstallSettings): object {
     // Before the apiserver is there an agent is alive and not ready.
     ...healthProbes(HEALTH.agent, { startupSeconds: 120 }),
     resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { memory: "1Gi" } },
-    securityContext: rootWith(CAPABILITIES),
-    volumeMounts: mounts(MOUNTED.map(([key]) => key)),
+    securityContext: rootWith(AGENT_CAPABILITIES),
+    volumeMounts: mounts(ALL_PATHS),
   };
 }
 
@@ -197,7 +213,7 @@ function cleanupContainer({ image }: InstallSettings): object {
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
     securityContext: rootWith(CAPABILITIES),
     volumeMounts: [
-      ...mounts(MOUNTED.map(([key]) => key)),
+      ...mounts(CLEANED_PATHS),
       ...OWN_DIRECTORIES.map(({ volume, container }) => ({ name: volume, mountPath: container })),
     ],
   };
@@ -232,8 +248,9 @@ function mounts(keys: readonly string[]): object[] {
     ...MOUNTED.filter(([key]) => keys.includes(key)).map(([key, { container }]) => ({
       name: volumeName(key),
       mountPath: container,
-      // What the node mounts there later (its bpffs, cgroup trees) has to appear here too.
-      ...(["bpf", "cgroup"].includes(key) ? { mountPropagation: "HostToContainer" } : {}),
+      ...(READ_ONLY.includes(key) ? { readOnly: true } : {}),
+      // What the node mounts there later has to appear here too.
+      ...(FILLED_LATER.includes(key) ? { mountPropagation: "HostToContainer" } : {}),
     })),
   ];
 }

@@ -29,6 +29,8 @@ export const HOST_PATHS = {
   cniConfiguration: { host: "/etc/cni/net.d", container: "/host/etc/cni/net.d" },
   cniBinaries: { host: "/opt/cni/bin", container: "/host/opt/cni/bin" },
   tombolo: { host: "/opt/tombolo", container: "/host/opt/tombolo" },
+  // Runtimes name pods' network namespaces by paths in there, which have to mean the same here.
+  networkNamespaces: { host: "/var/run/netns", container: "/var/run/netns" },
 } as const;
 
 export function clusterFile({ cluster, endpoints, joinEndpoint }: InstallSettings): string {

@@ -13,7 +13,7 @@ import { ROOT } from "../sources.ts";
 import type { AgentWriterTarget } from "./agent-writer.ts";
 
 /** What the DaemonSet gives its container; no test here gives an agent more. */
-export const AGENT_CAPABILITIES = ["bpf", "net_admin", "net_raw", "perfmon"];
+export const AGENT_CAPABILITIES = ["bpf", "net_admin", "net_raw", "perfmon", "sys_admin"];
 /** Nobody else is in the namespace. */
 export const SITE_ETCD = "https://127.0.0.1:2379";
 

@@ -80,7 +80,7 @@ describe("renderInstallation()", () => {
       .map(({ name, securityContext }) => [name, securityContext]);
     const restricted = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true };
     const none = { ...restricted, capabilities: { drop: ["ALL"] } };
-    const add = ["BPF", "NET_ADMIN", "PERFMON"];
+    const add = ["BPF", "NET_ADMIN", "NET_RAW", "PERFMON", "SYS_ADMIN"];
     expect(capabilities).toEqual([
       ["install-plugin", { ...none, runAsUser: 0 }],
       ["agent", { ...restricted, runAsUser: 0, capabilities: { drop: ["ALL"], add } }],
