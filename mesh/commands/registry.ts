@@ -7,8 +7,18 @@ import type { Command } from "./command.ts";
 import { connectCommand } from "./connect.ts";
 import { contextListCommand } from "./context-list.ts";
 import { disconnectCommand } from "./disconnect.ts";
+import { drillCompareCommand } from "./drill-compare.ts";
+import { drillListCommand } from "./drill-list.ts";
+import { drillPlanCommand } from "./drill-plan.ts";
+import { drillRunCommand } from "./drill-run.ts";
+import { drillShowCommand } from "./drill-show.ts";
+import { drillStopCommand } from "./drill-stop.ts";
+import { drillSuggestCommand } from "./drill-suggest.ts";
 import { eventsCommand } from "./events.ts";
+import { drainCommand } from "./drain.ts";
+import { drainListCommand } from "./drain-list.ts";
 import { factsCommand } from "./facts.ts";
+import { healthCommand } from "./health.ts";
 import { inNodePod } from "./in-node-pod.ts";
 import { installCommand } from "./install.ts";
 import { inviteCommand } from "./invite.ts";
@@ -25,6 +35,7 @@ import { probeCommand } from "./probe.ts";
 import { serviceGetCommand } from "./service-get.ts";
 import { serviceListCommand } from "./service-list.ts";
 import { statusCommand } from "./status.ts";
+import { undrainCommand } from "./undrain.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { upgradeCommand } from "./upgrade.ts";
 
@@ -36,8 +47,18 @@ export const COMMANDS: readonly Command[] = [
   disconnectCommand,
   inviteCommand,
   joinCommand,
+  drainCommand,
+  drainListCommand,
+  undrainCommand,
   statusCommand,
   eventsCommand,
+  drillPlanCommand,
+  drillRunCommand,
+  drillStopCommand,
+  drillListCommand,
+  drillShowCommand,
+  drillCompareCommand,
+  drillSuggestCommand,
   contextListCommand,
   factsCommand,
   probeCommand,
@@ -51,6 +72,7 @@ export const COMMANDS: readonly Command[] = [
   labHeal,
   labDown,
   inNodePod(nodeStatusCommand),
+  inNodePod(healthCommand),
   inNodePod(serviceListCommand),
   inNodePod(serviceGetCommand),
   inNodePod(bpfServicesCommand),

@@ -1,0 +1,164 @@
+// The real mesh behind a drill: agents and apiservers asked over the NATS of their clusters, one
+// connection for each context. A cluster without a context of its own is asked through the first
+// connection, which its apiserver answers only if it accepts drills from peers.
+import { openDirectoryOperations } from "../connect/operations-access.ts";
+import {
+  isKubernetesContext,
+  listContexts,
+  readContext,
+  type DirectoryContext,
+} from "../contexts/contexts.ts";
+import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
+import { APISERVER, type DrillMesh, type Place } from "../drill/drill-mesh.ts";
+import { askQuestion } from "../operations/ask.ts";
+import type { OperationsConnection } from "../operations/connection.ts";
+import type { AnswerTo, Question } from "../operations/questions.ts";
+import type { CommandContext } from "./command.ts";
+import { runDrillCheck } from "./drill-checks.ts";
+import { orderDrain, takeBackDrain } from "./drill-drain.ts";
+import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
+
+export interface OpenDrillMesh {
+  readonly mesh: DrillMesh;
+  /** The cluster of the first context, and its connection: where reports are kept. */
+  readonly cluster: string;
+  readonly connection: OperationsConnection;
+}
+
+/** An agent answers within milliseconds; one that does not is out of reach. */
+const ASK_TIMEOUT_MS = 4_000;
+const CONNECT_LIMIT_MS = 10_000;
+
+/**
+ * Runs `work` and returns its exit status, or that of who ran it in the contexts' namespace. The
+ * connections outlive Ctrl-C: what a drill has begun is undone through them.
+ */
+export async function withDrillMesh(
+  names: readonly string[],
+  context: CommandContext,
+  work: (open: OpenDrillMesh) => Promise<number>,
+): Promise<number> {
+  const contexts = await directoryContexts(names, context);
+  const entered = await enterNamespace(commonNamespace(contexts), context);
+  if (entered !== undefined) return entered;
+  const opened = await Promise.all(
+    contexts.map(async ({ directory }) => ({
+      directory,
+      ...(await openDirectoryOperations(directory, context)),
+    })),
+  );
+  const end = new AbortController();
+  const running = opened.map(({ connection }) => connection.run(end.signal));
+  try {
+    await Promise.all(opened.map((one) => awaitConnection(one, context)));
+    const [first] = opened;
+    if (first === undefined) throw new Error("Unreachable: there is at least one context");
+    const mesh = await createDrillMesh(opened, context);
+    return await work({ mesh, cluster: first.cluster, connection: first.connection });
+  } finally {
+    end.abort("the work has ended");
+    await Promise.all(running);
+  }
+}
+
+interface Opened {
+  readonly cluster: string;
+  readonly directory: string;
+  readonly connection: OperationsConnection;
+}
+
+async function createDrillMesh(
+  opened: readonly Opened[],
+  context: CommandContext,
+): Promise<DrillMesh> {
+  const own = new Map(opened.map((one) => [one.cluster, one]));
+  const ask = <Asked extends Question>(
+    place: Place,
+    question: Asked,
+    signal: AbortSignal,
+  ): Promise<AnswerTo<Asked>> => {
+    const through = own.get(place.cluster) ?? opened[0];
+    if (through === undefined) throw new Error("Unreachable: there is at least one context");
+    const request = { to: place, question, timeoutMs: ASK_TIMEOUT_MS };
+    return askQuestion(through.connection, request, signal);
+  };
+  const { signal } = context;
+  const peers = await Promise.all(
+    opened.map(({ cluster }) => ask({ cluster, node: APISERVER }, { ask: "hello" }, signal)),
+  );
+  const others = new Set(peers.flatMap((hello) => hello.peers).filter((name) => !own.has(name)));
+  const accepting = await Promise.all(
+    [...others].map(async (cluster) => {
+      const place = { cluster, node: APISERVER };
+      const answer = await ask(place, { ask: "hello" }, signal).catch((error: unknown) => {
+        if (isMeshError(error, "aborted")) throw error;
+        context.stderr.write(`drill: ${cluster} takes no part: ${messageFromError(error)}\n`);
+        return undefined;
+      });
+      return answer === undefined ? [] : [cluster];
+    }),
+  );
+  const directoryOf = (cluster: string): string => {
+    const directory = own.get(cluster)?.directory;
+    if (directory !== undefined) return directory;
+    throw new MeshError("unsupported", `Cannot drain "${cluster}": want a context of its own`);
+  };
+  return {
+    clusters: [...own.keys(), ...accepting.flat()].sort(),
+    ask,
+    drain: (order) => orderDrain(directoryOf(order.cluster), order, context),
+    undrain: (cluster, id) => takeBackDrain(directoryOf(cluster), id),
+    check: (probe, timeoutMs, inner) =>
+      runDrillCheck(probe, { timeoutMs, clock: context.clock, signal: inner }),
+  };
+}
+
+/** Those that are named, or all of this machine's own. */
+async function directoryContexts(
+  names: readonly string[],
+  { home }: CommandContext,
+): Promise<readonly DirectoryContext[]> {
+  const wanted = names.length > 0 ? [...new Set(names)] : await listContexts(home);
+  const contexts = await Promise.all(wanted.map((name) => readContext(home, name)));
+  const directories = contexts.filter((one): one is DirectoryContext => "directory" in one);
+  const other = contexts.find(isKubernetesContext);
+  if (other !== undefined && (names.length > 0 || directories.length === 0)) {
+    throw new MeshError(
+      "unsupported",
+      `Cannot drill from here with context "${other.name}": its NATS is reached from its pods only`,
+      { hint: "run it in its apiserver's container: kubectl exec … -- mesh drill …" },
+    );
+  }
+  if (directories.length === 0) {
+    throw new MeshError("not_found", "Cannot drill: there is no context yet", {
+      hint: "`mesh lab up` makes a lab with two clusters",
+    });
+  }
+  return directories;
+}
+
+async function awaitConnection(
+  { cluster, connection }: Opened,
+  { clock, signal }: CommandContext,
+): Promise<void> {
+  const limit = new AbortController();
+  const both = AbortSignal.any([signal, limit.signal]);
+  const timer = new AbortController();
+  const late = clock.sleep(CONNECT_LIMIT_MS, timer.signal).then(
+    () => limit.abort("too late"),
+    () => {}, // It is connected.
+  );
+  try {
+    await connection.ready(both);
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    const { lastError } = connection.status();
+    throw new MeshError("unavailable", `Cannot reach the NATS of "${cluster}": ${lastError}`, {
+      cause,
+      hint: "drills need the operations plane: docs/events.md",
+    });
+  } finally {
+    timer.abort("connected");
+    await late;
+  }
+}
