@@ -108,9 +108,13 @@ static __always_inline int refuse_to_node(struct __sk_buff *skb, const struct pa
 {
 	const struct ipcache_entry *refuser = find_ipcache_entry(packet->destination);
 	__u32 identity = refuser ? identity_on_the_wire(refuser->identity) : IDENTITY_WORLD;
+	/* The sender's VXLAN device takes its own address in the source for a loop. */
+	const __u8 nobody[ETH_ALEN] = {0x02};
 
 	count_drop(DROP_FAULT_INJECTED);
-	if (!turn_into_refusal(skb, packet) || set_tunnel(skb, node, identity))
+	if (!turn_into_refusal(skb, packet) ||
+	    bpf_skb_store_bytes(skb, ETH_ALEN, nobody, sizeof(nobody), 0) ||
+	    set_tunnel(skb, node, identity))
 		return TC_ACT_SHOT;
 	return bpf_redirect(skb->ifindex, 0);
 }

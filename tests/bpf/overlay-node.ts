@@ -21,19 +21,21 @@ export interface OverlayNode {
     readonly identity: number;
     /** Empty for what is reached without a tunnel. */
     readonly tunnelEndpoint: string;
+    /** 1 unless told otherwise. */
+    readonly clusterId?: number;
   }[];
 }
 
 const node = JSON.parse(process.argv[2] ?? "") as OverlayNode;
 using datapath = openDatapath(node);
-for (const { prefix, identity, tunnelEndpoint } of node.ipcache)
+for (const { prefix, identity, tunnelEndpoint, clusterId } of node.ipcache)
   datapath.maps.ipcache.put(ipcacheKeyFromPrefix(parsePrefix(prefix)), {
     identity,
     tunnelEndpoint:
       tunnelEndpoint === ""
         ? new Uint8Array(16)
         : mapAddressFromAddress(parseAddress(tunnelEndpoint)),
-    clusterId: 1,
+    clusterId: clusterId ?? 1,
     encryptionKey: 0,
   });
 for (const pod of node.pods) {

@@ -11,6 +11,7 @@ import { HEALTHY_CLUSTER, putService, type TestGroup } from "./service-rows.ts";
 jest.setTimeout(SLOW_MACHINE_MS);
 
 const HOST = "10.96.0.1";
+const HOST_IPV6 = "fd00:96::1";
 const PORT = 80;
 const DEVIATIONS = 6;
 
@@ -21,6 +22,8 @@ let client: Client;
 let east: Server;
 let west: Server;
 let north: Server;
+let eastIpv6: Server;
+let westIpv6: Server;
 
 beforeAll(async () => {
   scratch = await createScratch();
@@ -29,6 +32,8 @@ beforeAll(async () => {
   east = await startServer("east", "127.0.0.1");
   west = await startServer("west", "127.0.0.1");
   north = await startServer("north", "127.0.0.1");
+  eastIpv6 = await startServer("east six", "::1");
+  westIpv6 = await startServer("west six", "::1");
 });
 
 afterEach(() => {
@@ -38,7 +43,8 @@ afterEach(() => {
 
 afterAll(async () => {
   await client?.[Symbol.asyncDispose]();
-  for (const server of [east, west, north]) await server?.[Symbol.asyncDispose]();
+  for (const server of [east, west, north, eastIpv6, westIpv6])
+    await server?.[Symbol.asyncDispose]();
   datapath?.close();
   await scratch?.[Symbol.asyncDispose]();
 });
@@ -51,8 +57,8 @@ function setCluster(clusterId: number, state: Partial<ClusterState>): void {
   datapath.maps.clusterState.put(clusterId, { ...HEALTHY_CLUSTER, ...state });
 }
 
-async function call(times: number): Promise<Record<string, number>> {
-  return tally(await client.call({ kind: "tcp", host: HOST, port: PORT, times }));
+async function call(times: number, host = HOST): Promise<Record<string, number>> {
+  return tally(await client.call({ kind: "tcp", host, port: PORT, times }));
 }
 
 function expectShare(count: number | undefined, share: number, times: number): void {
@@ -152,6 +158,107 @@ describe("selection", () => {
     ]);
     expect(await call(20)).toEqual({ west: 20 });
     setCluster(2, { healthIpv4: ClusterHealth.down });
+    expect(await call(20)).toEqual({ east: 20 });
+  });
+
+  test("ends a drain by the kernel's clock", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    const drain = { drainedPercent: 100 };
+    setCluster(1, { ...drain, drainExpiresNs: kernelNowNs() + 3_600_000_000_000n });
+    expect(await call(10)).toEqual({ west: 10 });
+    const expires = kernelNowNs() + 300_000_000n;
+    setCluster(1, { ...drain, drainExpiresNs: expires });
+    await eventually(async () => (await call(1))["east"] === 1);
+    expect(kernelNowNs()).toBeGreaterThanOrEqual(expires);
+  });
+
+  test("asks a cluster for the health of the frontend's family", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    setCluster(1, { healthIpv6: ClusterHealth.down, heldBackPercentIpv6: 100 });
+    expect(await call(10)).toEqual({ east: 10 });
+    const groups = [
+      { clusterId: 1, tier: 0, backends: [eastIpv6] },
+      { clusterId: 2, tier: 1, backends: [westIpv6] },
+    ];
+    putService(datapath.maps, { id: 2, host: HOST_IPV6, port: PORT, protocol: "tcp", groups });
+    expect(await call(10, HOST_IPV6)).toEqual({ "west six": 10 });
+    setCluster(1, { healthIpv4: ClusterHealth.down });
+    expect(await call(10, HOST_IPV6)).toEqual({ "east six": 10 });
+  });
+
+  test("uses a cluster of last resort only where no other can serve", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    setCluster(1, { healthIpv4: ClusterHealth.lastResort });
+    expect(await call(20)).toEqual({ west: 20 });
+    setCluster(2, { healthIpv4: ClusterHealth.down });
+    expect(await call(20)).toEqual({ east: 20 });
+    setCluster(2, { healthIpv4: ClusterHealth.lastResort });
+    expect(await call(20)).toEqual({ east: 20 });
+  });
+
+  test("gives a cluster that returns its share step by step", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    const times = 600;
+    setCluster(1, { heldBackPercentIpv4: 90 });
+    expectShare((await call(times))["east"], 0.1, times);
+    setCluster(2, { healthIpv4: ClusterHealth.down });
+    expect(await call(20)).toEqual({ east: 20 });
+  });
+
+  test("passes over a group of which every backend is down or gone", async () => {
+    const dead = { ...east, down: true };
+    serve([
+      { clusterId: 1, tier: 0, backends: [dead, { ...north, down: true }] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    expect(await call(20)).toEqual({ west: 20 });
+    // Empty slots: another service's backends, removed under the group.
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [west] },
+    ]);
+    datapath.maps.backendSlots.delete({ serviceId: 1, clusterId: 1, slot: 0 });
+    expect(await call(20)).toEqual({ west: 20 });
+  });
+
+  test("splits what a dead group leaves by the others' weights, and goes on to the last tier", async () => {
+    serve([
+      { clusterId: 1, weight: 90, backends: [{ ...east, down: true }] },
+      { clusterId: 2, weight: 30, backends: [west] },
+      { clusterId: 3, weight: 10, backends: [north] },
+    ]);
+    const times = 400;
+    const counts = await call(times);
+    expect(Object.keys(counts).sort()).toEqual(["north", "west"]);
+    // One in ten is drawn without the dead group, nine are drawn again: the same shares.
+    expectShare(counts["north"], 0.25, times);
+    const dead = Array.from({ length: 510 }, (_, i) => ({
+      clusterId: i + 1,
+      tier: Math.floor(i / 100),
+      backends: [{ ...east, down: true }],
+    }));
+    serve([...dead, { clusterId: 511, tier: 9, backends: [north] }]);
+    expect(await call(10)).toEqual({ north: 10 });
+  });
+
+  test("uses a yielding cluster's live backend before a dead group", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: [east] },
+      { clusterId: 2, tier: 1, backends: [{ ...west, down: true }] },
+    ]);
+    setCluster(1, { healthIpv4: ClusterHealth.lastResort });
     expect(await call(20)).toEqual({ east: 20 });
   });
 

@@ -1,5 +1,6 @@
 // A program inside a test's pod or node. `serve HOST...` answers TCP with "HELLO client-address"
-// and a long answer's worth of bytes until its stdin closes; `ask HOST` prints what it was told;
+// and a long answer's worth of bytes until its stdin closes; `ask HOST` prints what it was told, `ask-udp HOST` what its
+// connected UDP socket was told;
 // `send TO FROM TTL` sends one datagram; `raw TO HEX...` sends VXLAN datagrams with these bytes;
 // `capture HOST` prints the first VXLAN datagram for HOST as hexadecimal digits.
 import { createSocket } from "node:dgram";
@@ -15,6 +16,7 @@ const TIMEOUT_MS = 60_000;
 const [verb, host = "", ...rest] = process.argv.slice(2);
 if (verb === "serve") serve([host, ...rest]);
 else if (verb === "ask") ask();
+else if (verb === "ask-udp") askUdp();
 else if (verb === "send") send();
 else if (verb === "raw") raw();
 else capture();
@@ -42,6 +44,19 @@ function ask(): void {
     const [greeting = "", address = ""] = answer.split(" ");
     process.stdout.write(answer.length === ANSWER_BYTES ? `${greeting} ${address}` : "cut short");
   });
+}
+
+function askUdp(): void {
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+  const timeout = setTimeout(() => tell("no answer"), TIMEOUT_MS);
+  const tell = (what: string): void => {
+    clearTimeout(timeout);
+    process.stdout.write(what);
+    socket.close();
+  };
+  socket.on("message", (data) => tell(data.toString()));
+  socket.on("error", (error) => tell(error.message));
+  socket.connect(PORT, host, () => socket.send("?"));
 }
 
 function send(): void {
