@@ -1,12 +1,12 @@
 // Which peers nats-server is linked with, and how: read from the peers directory, whose files
-// `mesh connect` makes. A peer whose files cannot be used keeps its account and is not dialled.
+// `mesh connect` makes.
 import { readFile } from "node:fs/promises";
 import type { PeerEntry } from "../mirror/peer-directory.ts";
 import type { TlsContents } from "./directory.ts";
 
 export interface LinkedPeer {
   readonly name: string;
-  /** Undefined where the peer dials us, or where it is not known where it is. */
+  /** Undefined where the peer dials us. */
   readonly dial: { readonly endpoints: readonly string[]; readonly tls: TlsContents } | undefined;
 }
 
@@ -26,13 +26,15 @@ export async function readLinkedPeers(options: {
   for (const { name, file } of entries) {
     // A file without a usable name is nobody; one with our own would be a link to ourselves.
     if (file === undefined || name === cluster) continue;
-    const endpoints = leafEndpoints(name);
-    if (!weDial(cluster, name) || endpoints.length === 0) {
+    if (!weDial(cluster, name)) {
       peers.push({ name, dial: undefined });
       continue;
     }
+    const endpoints = leafEndpoints(name);
+    // Nothing of it before a link can be made: every change starts nats-server anew.
+    if (endpoints.length === 0) continue;
     const tls = await readTls(file).catch(() => undefined); // Being replaced: looked at again.
-    peers.push({ name, dial: tls === undefined ? undefined : { endpoints, tls } });
+    if (tls !== undefined) peers.push({ name, dial: { endpoints, tls } });
   }
   return peers;
 }

@@ -25,11 +25,11 @@ import { adminCommonName, meshServerName } from "../../pki/common-names.ts";
 import { pkiPaths } from "../../pki/files.ts";
 import type { Hold } from "../drill/hold.ts";
 import { readPeerDirectory } from "../mirror/peer-directory.ts";
-import { natsPaths, writeNatsDirectory } from "./directory.ts";
+import { natsPaths, readNatsDirectory, writeNatsDirectory } from "./directory.ts";
 import { readNatsReport, type NatsReport } from "./monitor.ts";
 import { splitPlace, type OperationsConfig } from "./operations-config.ts";
 import { readLinkedPeers } from "./peers.ts";
-import { renderNatsConfig } from "./render-config.ts";
+import { dialledEndpoints, renderNatsConfig } from "./render-config.ts";
 import { createNatsServer } from "./server.ts";
 
 export interface OperationsPlaneOptions {
@@ -100,12 +100,18 @@ export function createOperationsPlane(options: OperationsPlaneOptions): Operatio
   async function writeConfig(): Promise<void> {
     const entries = await readPeerDirectory(paths.peers);
     if (entries === undefined) return; // Nothing is known, least of all that a peer has gone.
+    const before = (await readNatsDirectory(directory))?.config;
+    const remembered = before === undefined ? undefined : dialledEndpoints(before);
     const linked = await readLinkedPeers({
       cluster: profile.name,
       entries: entries.values(),
-      leafEndpoints: options.leafEndpoints,
+      leafEndpoints: (peer) => {
+        const told = options.leafEndpoints(peer);
+        // After a start of the apiserver nothing is known yet, and a link that stands shall stay.
+        return told.length === 0 ? (remembered?.get(peer) ?? []) : told;
+      },
     });
-    peers = linked.map(({ name }) => name);
+    peers = [...entries.keys()].filter((name) => name !== profile.name);
     const place = natsPaths(directory);
     const text = renderNatsConfig({
       cluster: profile.name,

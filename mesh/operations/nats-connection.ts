@@ -136,7 +136,7 @@ class Connection implements OperationsConnection {
     const { subject, data, timeoutMs } = request;
     const what = `ask "${subject}"`;
     const client = this.#require(what);
-    const answer = client.request(subject, data, { timeout: timeoutMs });
+    const answer = whileOpen(client, client.request(subject, data, { timeout: timeoutMs }));
     const message = await endedWith(answer, signal).catch((error: unknown) => {
       throw translateNatsError(error, what);
     });
@@ -166,7 +166,8 @@ class Connection implements OperationsConnection {
     signal: AbortSignal,
   ): Promise<void> {
     const what = `make stream ${definition.name}`;
-    const made = ensureStream(this.#require(what), definition);
+    const client = this.#require(what);
+    const made = whileOpen(client, ensureStream(client, definition));
     await endedWith(made, signal).catch((error: unknown) => {
       throw translateNatsError(error, what);
     });
@@ -180,7 +181,8 @@ class Connection implements OperationsConnection {
     const what = `read stream ${stream}`;
     const { clock } = this.#options;
     try {
-      return await readStream(this.#require(what), { stream, selection, clock }, signal);
+      const client = this.#require(what);
+      return await whileOpen(client, readStream(client, { stream, selection, clock }, signal));
     } catch (error) {
       throw translateNatsError(error, what);
     }
@@ -192,11 +194,12 @@ class Connection implements OperationsConnection {
     signal: AbortSignal,
   ): ReturnType<OperationsConnection["follow"]> & AsyncGenerator {
     const what = `follow stream ${stream}`;
+    const client = this.#require(what);
     try {
-      const client = this.#require(what);
       yield* followStream(client, { stream, selection, clock: this.#options.clock }, signal);
     } catch (error) {
-      throw translateNatsError(error, what);
+      // What was under way is given up with a word that says less than what happened.
+      if (!client.isClosed()) throw translateNatsError(error, what);
     }
     if (!signal.aborted) {
       throw new MeshError("unavailable", `Cannot ${what} any longer: the connection has ended`);
@@ -306,11 +309,10 @@ class Connection implements OperationsConnection {
     const { subject, data, id } = message;
     const carried = headers();
     carried.set("Nats-Msg-Id", id);
-    const reply = await client
-      .request(subject, data, { timeout: timeoutMs, headers: carried })
-      .catch((error: unknown) => {
-        throw translateNatsError(error, `store a message under "${subject}"`);
-      });
+    const asked = client.request(subject, data, { timeout: timeoutMs, headers: carried });
+    const reply = await whileOpen(client, asked).catch((error: unknown) => {
+      throw translateNatsError(error, `store a message under "${subject}"`);
+    });
     parseAck(Buffer.from(reply.data), subject);
     this.#stored += 1;
   }
@@ -374,6 +376,16 @@ class Connection implements OperationsConnection {
     if (reason !== this.#lastError) log.warn("Operations plane is not connected", { reason });
     this.#lastError = reason;
   }
+}
+
+/** What the work gives, or `unavailable` as soon as the connection ends: the library goes on waiting. */
+async function whileOpen<T>(client: Client, work: Promise<T>): Promise<T> {
+  const closed = client.closed().then(() => {
+    throw new MeshError("unavailable", "the connection has ended");
+  });
+  closed.catch(() => {}); // It ends at some time, mostly long after the work.
+  work.catch(() => {}); // Nobody waits for it when the connection has ended.
+  return Promise.race([work, closed]);
 }
 
 /** What the work gives, or `aborted` as soon as the signal is; what comes later is nobody's. */
