@@ -32,6 +32,7 @@ import { createMasquerade, createNftTable } from "./masquerade/masquerade.ts";
 import { createPluginConfig } from "./node/plugin-config.ts";
 import { createAgentOperations } from "./operations/operations.ts";
 import { startHttpServer } from "./status/http-server.ts";
+import { reportHealth } from "./status/health-report.ts";
 import { createMetrics } from "./status/metrics.ts";
 import { readinessOf, type Readiness } from "./status/readiness.ts";
 import { createReport } from "./status/report.ts";
@@ -232,6 +233,16 @@ async function runNode(
     version: process.version,
     clusterState: datapath.maps.clusterState,
     cniNode: () => nodeSetup.current(),
+    health: () =>
+      reportHealth({
+        node: config.nodeName,
+        cluster: config.cluster.name,
+        health,
+        intervalMs: config.health.intervalMs,
+        backendsDown: () => nodeHealth.backendsDown(),
+        clock,
+        kernelNowNs: process.kernelNowNs,
+      }),
     clock,
     kernelNowNs: process.kernelNowNs,
     startedMs,
@@ -277,7 +288,10 @@ async function runNode(
         log,
       })
     : undefined;
-  const metrics = createMetrics(() => report.getStatus({}, undefined));
+  const metrics = createMetrics({
+    status: () => report.getStatus({}, undefined),
+    health: () => report.getHealth({}, undefined),
+  });
   const closers: { close(): void }[] = [store];
   try {
     closers.push(

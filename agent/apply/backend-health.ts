@@ -31,7 +31,7 @@ export interface BackendChange {
 export interface BackendHealthTarget {
   /** Also of a backend that has no row yet. */
   isDown(value: BackendValue): boolean;
-  downIds(): Iterable<number>;
+  downCount(): number;
   placeOf(backendId: number): BackendPlace | undefined;
   /** Nodes with backends that are down from before; they are asked until they answer. */
   nodesInDoubt(): readonly BackendPlace[];
@@ -126,7 +126,7 @@ export function createBackendHealthTarget(options: BackendHealthOptions): Backen
       if (id !== undefined && down.has(id)) return true;
       return nodesDown.size > 0 && nodesDown.has(keyOfPlace(placeOfValue(value)));
     },
-    downIds: () => down.values(),
+    downCount: () => down.size,
     placeOf(backendId) {
       const value = state().backends.get(backendId)?.value;
       return value === undefined ? undefined : placeOfValue(value);

@@ -42,6 +42,7 @@ export interface NodeHealthOptions {
 
 export interface NodeHealth {
   isBackendDown(backend: BackendValue): boolean;
+  backendsDown(): number;
   /** Undefined when health is switched off; then nothing is held against anybody. */
   readonly health: Health | undefined;
 }
@@ -65,7 +66,7 @@ export function createNodeHealth(options: NodeHealthOptions): NodeHealth {
   if (!settings.enabled) {
     for (const id of clusters.impaired()) clusters.forget(id);
     backends.forget();
-    return { isBackendDown: () => false, health: undefined };
+    return { isBackendDown: () => false, backendsDown: () => 0, health: undefined };
   }
   const serviceOf = (key: string): string | undefined => agent.services.desired.get(key)?.service;
   const health = createHealth({
@@ -99,5 +100,9 @@ export function createNodeHealth(options: NodeHealthOptions): NodeHealth {
     kernelNowNs: options.kernelNowNs,
     log,
   });
-  return { isBackendDown: (backend) => backends.isDown(backend), health };
+  return {
+    isBackendDown: (backend) => backends.isDown(backend),
+    backendsDown: () => backends.downCount(),
+    health,
+  };
 }

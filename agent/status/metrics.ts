@@ -1,12 +1,15 @@
 // The agent's state as Prometheus metrics, read when they are asked for.
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { AgentStatus } from "../../mesh/api/agent-messages.ts";
+import type { AgentHealth, AgentStatus } from "../../mesh/api/agent-messages.ts";
 
 export interface Metrics {
   text(): Promise<string>;
 }
 
-export function createMetrics(readStatus: () => Promise<AgentStatus>): Metrics {
+export function createMetrics(read: {
+  readonly status: () => Promise<AgentStatus>;
+  readonly health: () => Promise<AgentHealth>;
+}): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, labelNames: readonly string[] = []): Gauge =>
@@ -23,9 +26,36 @@ export function createMetrics(readStatus: () => Promise<AgentStatus>): Metrics {
   const rows = gauge("table_rows", "Rows of a desired table by state", ["table", "state"]);
   const contested = gauge("table_contested", "Keys that several objects claim", ["table"]);
 
+  const health = {
+    isolated: gauge("isolated", "1 when nobody answers this node"),
+    state: gauge("cluster_health", "1 for the state that the cluster is in", [
+      "cluster",
+      "family",
+      "state",
+    ]),
+    loss: gauge("probe_loss_percent", "Probes lost lately", ["cluster", "family"]),
+    roundTrip: gauge("probe_round_trip_ms", "Round trip of late probes", ["cluster", "family"]),
+    backends: gauge("backends_down", "Backends that are passed over"),
+    blind: gauge("blind_rounds", "Rounds of probes that came too late to count"),
+  };
+
+  function setHealth(now: AgentHealth): void {
+    health.isolated.set(Number(now.isolated));
+    health.backends.set(now.backendsDown);
+    health.blind.set(now.blindRounds);
+    for (const part of [health.state, health.loss, health.roundTrip]) part.reset();
+    for (const seen of now.clusters) {
+      const labels = { cluster: seen.name, family: `ipv${seen.family}` };
+      health.state.set({ ...labels, state: seen.state }, 1);
+      health.loss.set(labels, seen.lossPercent);
+      if (seen.roundTripMs >= 0) health.roundTrip.set(labels, seen.roundTripMs);
+    }
+  }
+
   return {
     async text() {
-      const status = await readStatus();
+      const status = await read.status();
+      setHealth(await read.health());
       ready.set(Number(status.ready));
       for (const part of Object.values(cluster)) part.reset();
       for (const peer of status.clusters) {

@@ -5,6 +5,7 @@ import type {
   AgentCluster,
   AgentFrontend,
   AgentGroup,
+  AgentHealth,
   AgentMethods,
   AgentReconciler,
   AgentService,
@@ -27,6 +28,7 @@ export interface ReportParts {
   readonly clusterState: Pick<ClusterStateMap, "get">;
   readonly cniNode: () => CniNode | undefined;
   readonly readiness: () => Readiness;
+  readonly health: () => AgentHealth;
   readonly clock: Clock;
   /** CLOCK_MONOTONIC. */
   readonly kernelNowNs: () => bigint;
@@ -40,6 +42,7 @@ const REJECTED_SHOWN = 5;
 export function createReport(parts: ReportParts): AgentMethods<unknown> {
   return {
     getStatus: () => Promise.resolve(statusOf(parts)),
+    getHealth: () => Promise.resolve(parts.health()),
     listServices({ namespace }) {
       const services: AgentService[] = [];
       const frontends = frontendsByService(parts.agent);

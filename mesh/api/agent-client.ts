@@ -1,6 +1,6 @@
 // Calls the agent's status API through its unix socket.
 import type { Clock } from "../core/clock.ts";
-import type { AgentMethods, AgentService, AgentStatus } from "./agent-messages.ts";
+import type { AgentHealth, AgentMethods, AgentService, AgentStatus } from "./agent-messages.ts";
 import { loadAgentDefinition } from "./agent-server.ts";
 import { createGrpcClient, localChannelCredentials } from "./grpc.ts";
 
@@ -32,6 +32,7 @@ export function createAgentClient(options: {
     listServices: call<{ namespace: string }, { services: readonly AgentService[] }>(
       "ListServices",
     ),
+    getHealth: call<object, AgentHealth>("GetHealth"),
     getService: call<{ namespace: string; name: string }, { service: AgentService }>("GetService"),
     async ask(question, signal) {
       const ask = call<{ question: string }, { answer: string }>("Ask");

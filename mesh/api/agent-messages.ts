@@ -76,6 +76,46 @@ export interface AgentGroup {
   readonly backends: readonly { readonly address: string; readonly port: number }[];
 }
 
+/** What a node has found out about the health of others. */
+export interface AgentHealth {
+  readonly node: string;
+  readonly cluster: string;
+  readonly enabled: boolean;
+  readonly intervalMs: number;
+  readonly isolated: boolean;
+  readonly problem: string;
+  readonly rounds: number;
+  readonly blindRounds: number;
+  readonly clusters: readonly AgentClusterHealth[];
+  readonly nodes: readonly AgentProbedNode[];
+  readonly backendsDown: number;
+}
+
+export interface AgentClusterHealth {
+  readonly name: string;
+  readonly id: number;
+  readonly family: number;
+  readonly state: string;
+  readonly reason: string;
+  readonly sinceSeconds: number;
+  readonly heldBackPercent: number;
+  readonly lossPercent: number;
+  readonly roundTripMs: number;
+  readonly usualRoundTripMs: number;
+  readonly evidence: readonly string[];
+}
+
+export interface AgentProbedNode {
+  readonly cluster: string;
+  readonly node: string;
+  readonly family: number;
+  readonly down: boolean;
+  readonly sent: number;
+  readonly answered: number;
+  readonly lastAnswerMsAgo: number;
+  readonly roundTripMs: number;
+}
+
 /** What the agent answers; `Context` is the call's context at the server, a signal at the client. */
 export interface AgentMethods<Context> {
   getStatus(request: object, context: Context): Promise<AgentStatus>;
@@ -88,4 +128,5 @@ export interface AgentMethods<Context> {
     request: { readonly namespace: string; readonly name: string },
     context: Context,
   ): Promise<{ readonly service: AgentService }>;
+  getHealth(request: object, context: Context): Promise<AgentHealth>;
 }

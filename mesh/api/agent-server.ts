@@ -30,6 +30,7 @@ export async function createAgentServer(options: {
       getStatus: (request: never, context) => methods.getStatus(request, context),
       listServices: (request: never, context) => methods.listServices(request, context),
       getService: (request: never, context) => methods.getService(request, context),
+      getHealth: (request: never, context) => methods.getHealth(request, context),
       ask: async ({ question }: { question: string }, { signal }) => ({
         answer: await ask(question, signal),
       }),

@@ -110,5 +110,7 @@ function formatUsability(cluster: AgentCluster): string {
   if (cluster.drillSeconds > 0) return `no: drill for ${Math.ceil(cluster.drillSeconds)}s more`;
   if (cluster.health === "down") return "no: down";
   if (cluster.drainedPercent >= 100) return "no: drained";
+  if (cluster.health === "last-resort") return "only where nobody else can serve";
+  if (cluster.health === "suspect") return "yes, suspect";
   return cluster.drainedPercent > 0 ? `yes, drained by ${cluster.drainedPercent} %` : "yes";
 }

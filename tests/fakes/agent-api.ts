@@ -3,7 +3,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AgentMethods, AgentService, AgentStatus } from "../../mesh/api/agent-messages.ts";
+import type {
+  AgentHealth,
+  AgentMethods,
+  AgentService,
+  AgentStatus,
+} from "../../mesh/api/agent-messages.ts";
 import { createAgentServer } from "../../mesh/api/agent-server.ts";
 import type { Command } from "../../mesh/commands/command.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
@@ -61,6 +66,45 @@ export const STATUS: AgentStatus = {
   mtu: 1450,
 };
 
+export const HEALTH: AgentHealth = {
+  node: "east-1",
+  cluster: "east",
+  enabled: true,
+  intervalMs: 100,
+  isolated: false,
+  problem: "",
+  rounds: 1_000,
+  blindRounds: 0,
+  clusters: [
+    {
+      name: "west",
+      id: 2,
+      family: 4,
+      state: "healthy",
+      reason: "",
+      sinceSeconds: 60,
+      heldBackPercent: 0,
+      lossPercent: 0,
+      roundTripMs: 0.25,
+      usualRoundTripMs: 0.5,
+      evidence: ["reason answers", "nodesProbed 2"],
+    },
+  ],
+  nodes: [
+    {
+      cluster: "west",
+      node: "west-1",
+      family: 4,
+      down: false,
+      sent: 1_000,
+      answered: 999,
+      lastAnswerMsAgo: 40,
+      roundTripMs: 0.25,
+    },
+  ],
+  backendsDown: 0,
+};
+
 export const CART: AgentService = {
   namespace: "shop",
   name: "cart",
@@ -106,13 +150,18 @@ export const CART: AgentService = {
 };
 
 export async function startAgentApi(
-  answers: { readonly status?: AgentStatus; readonly services?: readonly AgentService[] } = {},
+  answers: {
+    readonly status?: AgentStatus;
+    readonly services?: readonly AgentService[];
+    readonly health?: AgentHealth;
+  } = {},
 ): Promise<AgentApi> {
   const home = await mkdtemp(join(tmpdir(), "tombolo-api-"));
   const socket = join(home, "agent.sock");
   const services = answers.services ?? [CART];
   const methods: AgentMethods<unknown> = {
     getStatus: () => Promise.resolve(answers.status ?? STATUS),
+    getHealth: () => Promise.resolve(answers.health ?? HEALTH),
     listServices: ({ namespace }) =>
       Promise.resolve({
         services: services.filter((one) => namespace === "" || one.namespace === namespace),

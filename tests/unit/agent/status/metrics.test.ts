@@ -1,11 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
 import { createMetrics } from "../../../../agent/status/metrics.ts";
-import { STATUS } from "../../../fakes/agent-api.ts";
+import { HEALTH, STATUS } from "../../../fakes/agent-api.ts";
 
 describe("createMetrics()", () => {
   test("shows the status at the moment of the question", async () => {
     let status = STATUS;
-    const metrics = createMetrics(() => Promise.resolve(status));
+    let health = HEALTH;
+    const metrics = createMetrics({
+      status: () => Promise.resolve(status),
+      health: () => Promise.resolve(health),
+    });
     const text = await metrics.text();
     for (const line of [
       "tombolo_agent_ready 1",
@@ -14,14 +18,20 @@ describe("createMetrics()", () => {
       'tombolo_agent_cluster_records{cluster="east",kind="endpoints"} 5',
       'tombolo_agent_table_rows{table="ipcache",state="applied"} 9',
       'tombolo_agent_table_contested{table="ipcache"} 0',
+      'tombolo_agent_cluster_health{cluster="west",family="ipv4",state="healthy"} 1',
+      'tombolo_agent_probe_round_trip_ms{cluster="west",family="ipv4"} 0.25',
+      "tombolo_agent_isolated 0",
     ]) {
       expect(text).toContain(`${line}\n`);
     }
     expect(text).toContain("process_resident_memory_bytes");
     status = { ...STATUS, ready: false, clusters: [] };
+    health = { ...HEALTH, isolated: true, clusters: [] };
     const later = await metrics.text();
     expect(later).toContain("tombolo_agent_ready 0\n");
+    expect(later).toContain("tombolo_agent_isolated 1\n");
     // A cluster that is gone leaves no last value behind.
     expect(later).not.toContain('cluster="east"');
+    expect(later).not.toContain('cluster="west"');
   });
 });

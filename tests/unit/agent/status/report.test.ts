@@ -20,6 +20,7 @@ import {
 } from "../../../fakes/agent-cluster.ts";
 import { createMemoryMaps, startAgent } from "../../../fakes/agent-node.ts";
 import { createFakeClock } from "../../../fakes/clock.ts";
+import { HEALTH } from "../../../fakes/agent-api.ts";
 
 const CART = testService(EAST, {
   frontends: { "10.96.0.1": ["http/80", "sig/9/SCTP"] },
@@ -64,6 +65,7 @@ async function start(contents: readonly StoreOperation[]) {
     nodeName: "east-1",
     version: "1.2.3",
     clusterState,
+    health: () => HEALTH,
     cniNode: () => cniNode,
     clock,
     kernelNowNs: () => 1n,

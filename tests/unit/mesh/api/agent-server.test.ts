@@ -17,6 +17,7 @@ describe("createAgentServer()", () => {
       getStatus: () => Promise.reject(new Error("not asked")),
       listServices: () => Promise.reject(new Error("not asked")),
       getService: () => Promise.reject(new Error("not asked")),
+      getHealth: () => Promise.reject(new Error("not asked")),
     };
     const server = await createAgentServer({ socket: left, methods });
     expect(statSync(left).isSocket()).toBe(true);
