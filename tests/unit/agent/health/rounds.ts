@@ -19,7 +19,8 @@ export interface RoundOptions {
   readonly gone?: readonly string[];
   readonly afterMs?: number;
   readonly blind?: boolean;
-  readonly roundTripMs?: number;
+  /** Of everybody, or by cluster (5 ms for those that are not named). */
+  readonly roundTripMs?: number | Readonly<Record<string, number>>;
   readonly heardRequests?: Readonly<Record<number, number>>;
   readonly passive?: readonly (Partial<PassiveEvidence> & { readonly clusterId: number })[];
   readonly suspects?: readonly (Partial<BackendEvidence> & { readonly backendId: number })[];
@@ -118,7 +119,8 @@ export function createRounds(
           row.answered += 1;
           row.lastAnswerMs = atMs - 90;
         }
-        const trip = row.lastAnswerMs === undefined ? undefined : roundTripMs;
+        const usual = typeof roundTripMs === "number" ? roundTripMs : (roundTripMs[cluster] ?? 5);
+        const trip = row.lastAnswerMs === undefined ? undefined : usual;
         const clusterId = idOf(cluster);
         return { clusterId, cluster, family: 4 as const, node, ...row, roundTripMs: trip };
       });
