@@ -84,9 +84,9 @@ export function movedRatio(before: readonly Sample[], after: readonly Sample[]):
   for (const cluster of clusters) {
     moved += Math.max(0, (now.of.get(cluster) ?? 0) - (old.of.get(cluster) ?? 0));
   }
-  // One cluster before, and somebody else now: that is no matter of chance.
-  const certain = old.of.size === 1;
-  const chance = certain ? 0 : 1.5 * Math.sqrt(1 / old.count + 1 / now.count);
+  // A cluster that was not seen in n answers may have had a share of 3 / n (with 95 % certainty).
+  const spread = 1.5 * Math.sqrt(1 / old.count + 1 / now.count);
+  const chance = old.of.size === 1 ? 3 / old.count : spread;
   return Math.max(0, moved - chance);
 }
 
