@@ -51,7 +51,7 @@ export function createSimulatedProber(network: Network, random: () => number): S
   );
   const roundTrips = new Map(everybody.map(({ id, roundTripMs }) => [id, roundTripMs]));
   const rows = new Map<string, Row>();
-  let planned: { group: ProbeGroup; rows: Map<string, Row> }[] = [];
+  let planned: { group: ProbeGroup; turns: Row[][] }[] = [];
   let more: { row: Row; extra: number }[] = [];
   let wasBusy = false;
   let backendsDown: ReadonlySet<number> = new Set();
@@ -79,11 +79,11 @@ export function createSimulatedProber(network: Network, random: () => number): S
       round += 1;
       backendsDown = new Set(view?.backendsDown);
       if (view !== undefined || planned.length === 0) replan(view);
-      for (const { group, rows: asked } of planned) {
-        for (const node of probesOfRound(group, round)) {
-          const row = asked.get(node);
-          if (row !== undefined) sendOne(row, atMs);
-        }
+      for (const { group, turns } of planned) {
+        // Turns repeat as soon as every node was the first of one.
+        const turn = round % group.nodes.length;
+        turns[turn] ??= probesOfRound(group, turn).map((node) => rowOf(group, node));
+        for (const row of turns[turn]) sendOne(row, atMs);
       }
       for (const { row, extra } of more) {
         for (let i = 0; i < extra; i += 1) sendOne(row, atMs);
@@ -110,11 +110,10 @@ export function createSimulatedProber(network: Network, random: () => number): S
     if (!isBusy && !wasBusy && planned.length > 0) return;
     wasBusy = isBusy;
     const plan = planProbes(ranked, { intervalMs: INTERVAL_MS, nodesDown, suspected });
-    planned = plan.map((group) => ({
-      group,
-      rows: new Map(group.nodes.map((node) => [node, rowOf(group, node)])),
-    }));
-    const keep = new Set(planned.flatMap((group) => [...group.rows.values()]));
+    planned = plan.filter(({ nodes }) => nodes.length > 0).map((group) => ({ group, turns: [] }));
+    const keep = new Set(
+      planned.flatMap(({ group }) => group.nodes.map((node) => rowOf(group, node))),
+    );
     more = probeAlso.map(({ node, probesPerRound, ...group }) => {
       const row = rowOf(group, node);
       return { row, extra: keep.has(row) ? probesPerRound - 1 : probesPerRound };
