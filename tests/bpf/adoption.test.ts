@@ -1,6 +1,7 @@
 // A new agent over a running datapath: it adopts maps with their rows and exchanges programs, and
 // no client notices.
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { openDatapath, openDatapathMaps, removeDatapath } from "../../bpf/datapath.ts";
@@ -164,6 +165,28 @@ describe("openDatapath()", () => {
     const maps = join(scratch.bpfRoot, "maps");
     renameSync(join(maps, "groups"), join(maps, "services"));
     expect(() => openDatapath(scratch)).toThrow(/Cannot use map "services"/);
+  });
+});
+
+describe("maps of an older version", () => {
+  const create = (name: string, words: string): void => {
+    const path = join(scratch.bpfRoot, "maps", name);
+    mkdirSync(join(scratch.bpfRoot, "maps"), { recursive: true });
+    execFileSync("bpftool", ["map", "create", path, ...words.split(" "), "name", name]);
+  };
+
+  test("are refused by name, with both layouts, when rows have changed", () => {
+    create("cluster_state", "type array key 4 value 16 entries 512");
+    expect(() => openDatapath(scratch)).toThrow(
+      'Cannot use map "cluster_state": its type/key size/value size is 2/4/16, want 2/4/24',
+    );
+  });
+
+  test("are adopted when only names were added to what is counted", () => {
+    create("drops", "type percpu_array key 4 value 8 entries 9");
+    using datapath = openDatapath(scratch);
+    const counts = datapath.maps.drops.read();
+    expect([counts.get("notIp"), counts.get("faultInjected")]).toEqual([0n, 0n]);
   });
 });
 

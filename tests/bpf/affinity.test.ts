@@ -132,6 +132,31 @@ describe("session affinity", () => {
     expect(["2", "3"]).toContain(await sessionBackend());
   });
 
+  test("keeps its backend in a cluster that yields, where no other can serve", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: servers },
+      { clusterId: 2, tier: 1, backends: [{ ...server("0"), down: true }] },
+    ]);
+    const first = await sessionBackend();
+    const lastResort = { ...HEALTHY_CLUSTER, healthIpv4: ClusterHealth.lastResort };
+    datapath.maps.clusterState.put(1, lastResort);
+    for (let i = 0; i < 10; i++) expect(await sessionBackend()).toBe(first);
+  });
+
+  test("leaves a cluster that yields for one that does not", async () => {
+    serve([
+      { clusterId: 1, tier: 0, backends: servers.slice(0, 2) },
+      { clusterId: 2, tier: 1, backends: servers.slice(2) },
+    ]);
+    expect(["0", "1"]).toContain(await sessionBackend());
+    const lastResort = { ...HEALTHY_CLUSTER, healthIpv4: ClusterHealth.lastResort };
+    datapath.maps.clusterState.put(1, lastResort);
+    const west = await sessionBackend();
+    expect(["2", "3"]).toContain(west);
+    datapath.maps.clusterState.put(1, HEALTHY_CLUSTER);
+    expect(await sessionBackend()).toBe(west);
+  });
+
   test("moves a client at most once by a drain", async () => {
     serve([
       { clusterId: 1, tier: 0, backends: servers.slice(0, 1) },

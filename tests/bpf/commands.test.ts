@@ -52,7 +52,7 @@ describe("mesh bpf", () => {
   for (const [name, row] of [
     ["services", /^ 1 +10\.96\.0\.1:80 +tcp +none +3 +0 +1 +10\.1\.0\.2:8080$/m],
     ["ipcache", /^PREFIX +IDENTITY +CLUSTER +TUNNEL ENDPOINT$/m],
-    ["clusters", /^ +3 +healthy +0% +- +1$/m],
+    ["clusters", /^ +3 +healthy +0% +0% +- +1$/m],
     ["drops", /^drop +no-usable-cluster +0$/m],
   ] as const) {
     test(`${name} shows the node's maps, as table and as JSON`, async () => {
