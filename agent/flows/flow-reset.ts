@@ -26,7 +26,7 @@ export const RESET_REASONS = ["cluster-down", "node-down", "backend-down", "drai
 export type ResetReason = (typeof RESET_REASONS)[number];
 
 export interface ResetOutcome {
-  /** Sockets that the pass ended, of all orders that it did together. */
+  /** Sockets that the first pass ended; what later looks end is in `status()` only. */
   readonly reset: number;
   /** What could not be listed or ended; a sentence each. */
   readonly problems: readonly string[];
@@ -115,14 +115,16 @@ export function createFlowReset(options: FlowResetOptions): FlowReset {
       failures += result.failures;
       lastProblem = result.problems.at(-1) ?? lastProblem;
       const ms = clock.monotonicMs() - startedMs;
-      const outcome = { reset: result.ended.length, problems: result.problems, ms };
-      for (const { done } of taken) done(outcome);
+      for (const { order, done } of taken) {
+        const reset = result.ended.filter((ended) => ended.order === order).length;
+        done({ reset, problems: result.problems, ms });
+      }
     }
     passing = undefined;
   }
 
-  function count({ reason, flow }: Ended<ResetReason>): void {
-    resets[reason]++;
+  function count({ order, flow }: Ended<ResetReason>): void {
+    resets[order.reason]++;
     if (flow === undefined) return;
     const key = serviceKey(flow.serviceId, flow.clusterId);
     resetsOfService.set(key, (resetsOfService.get(key) ?? 0) + 1);

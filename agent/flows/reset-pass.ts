@@ -25,7 +25,8 @@ export interface Order<Reason> {
 }
 
 export interface Ended<Reason> extends FlowFacts {
-  readonly reason: Reason;
+  /** The first that meant it. */
+  readonly order: Order<Reason>;
 }
 
 export interface PassResult<Reason> {
@@ -60,7 +61,7 @@ export async function runPass<Reason>(
           const verdict = judge(orders, facts, parts.known());
           if (verdict === undefined) continue;
           if (verdict.ifLost) lost ??= await parts.rows.mayHaveLost();
-          if (!verdict.ifLost || lost) doomed.push({ ...facts, reason: verdict.reason });
+          if (!verdict.ifLost || lost) doomed.push({ ...facts, order: verdict.order });
         }
         ended.push(...endSockets(namespace, doomed, problems));
       } catch (error) {
@@ -98,12 +99,12 @@ function judge<Reason>(
   orders: readonly Order<Reason>[],
   facts: FlowFacts,
   known: KnownBackends,
-): { readonly reason: Reason; readonly ifLost: boolean } | undefined {
-  let ifLost: { readonly reason: Reason; readonly ifLost: true } | undefined;
-  for (const { target, reason } of orders) {
-    const verdict = judgeFlow(target, facts, known);
-    if (verdict === "reset") return { reason, ifLost: false };
-    if (verdict === "reset-if-lost") ifLost ??= { reason, ifLost: true };
+): { readonly order: Order<Reason>; readonly ifLost: boolean } | undefined {
+  let ifLost: { readonly order: Order<Reason>; readonly ifLost: true } | undefined;
+  for (const order of orders) {
+    const verdict = judgeFlow(order.target, facts, known);
+    if (verdict === "reset") return { order, ifLost: false };
+    if (verdict === "reset-if-lost") ifLost ??= { order, ifLost: true };
   }
   return ifLost;
 }
