@@ -120,7 +120,7 @@ export function createOperationsPlane(options: OperationsPlaneOptions): Operatio
       monitorListen: config.monitorListen,
       storeDirectory: place.data,
       pidFile: join(directory, "nats.pid"),
-      logFile: config.mode === "embedded" ? place.log : undefined,
+      logFile: place.log,
       tls: place.tls,
       acceptQuestions: config.acceptDrillsFrom === "peers",
       peers: linked.map(({ name, dial }) => ({

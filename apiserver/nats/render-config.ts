@@ -28,8 +28,7 @@ export interface NatsConfig {
   readonly monitorListen: string;
   readonly storeDirectory: string;
   readonly pidFile: string;
-  /** Undefined: to standard error, which somebody else keeps. */
-  readonly logFile: string | undefined;
+  readonly logFile: string;
   readonly tls: NatsFiles;
   readonly peers: readonly NatsPeer[];
   /** Whether peers may ask our agents and our apiserver. */
@@ -57,9 +56,8 @@ export function renderNatsConfig(config: NatsConfig): string {
     listen: config.listen,
     http: config.monitorListen,
     pid_file: config.pidFile,
-    ...(config.logFile === undefined
-      ? {}
-      : { log_file: config.logFile, logfile_size_limit: LOG_MAX_MB * 1024 * 1024 }),
+    log_file: config.logFile,
+    logfile_size_limit: LOG_MAX_MB * 1024 * 1024,
     max_payload: PAYLOAD_MAX_BYTES,
     max_connections: CONNECTIONS_MAX,
     max_pending: PENDING_MAX_MB * 1024 * 1024,

@@ -6,15 +6,15 @@ import {
   CLUSTER_CONFIG_MAP,
   ETCD_PORT,
   JOIN_PORT,
+  LEAF_PORT,
   NAME_LABEL,
+  NATS_PORT,
 } from "../kubernetes/object-names.ts";
 import {
   apiServerEnvironment,
   CONFIGURATION_DIRECTORY,
   HEALTH,
   HOME,
-  NATS_CONFIG_MAP,
-  NATS_DATA,
   NATS_DIRECTORY,
   RUN_DIRECTORY,
 } from "./configuration.ts";
@@ -74,7 +74,6 @@ function podSpec(settings: InstallSettings): object {
     containers: [apiserverContainer(settings), natsContainer(settings)],
     volumes: [
       { name: "configuration", configMap: { name: CLUSTER_CONFIG_MAP } },
-      { name: "nats-configuration", configMap: { name: NATS_CONFIG_MAP } },
       { name: "run", emptyDir: {} },
       { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
       { name: "nats", emptyDir: { sizeLimit: "512Mi" } },
@@ -131,6 +130,7 @@ function apiserverContainer({ image, apiServer }: InstallSettings): object {
     volumeMounts: [
       { name: "configuration", mountPath: CONFIGURATION_DIRECTORY, readOnly: true },
       { name: "run", mountPath: RUN_DIRECTORY },
+      { name: "nats", mountPath: NATS_DIRECTORY },
       { name: "tmp", mountPath: "/tmp" },
     ],
   };
@@ -142,14 +142,17 @@ function natsContainer({ image }: InstallSettings): object {
     name: "nats",
     image,
     imagePullPolicy: "IfNotPresent",
-    command: ["nats-server"],
-    args: ["--config", `${NATS_DIRECTORY}/nats.conf`],
+    command: ["/usr/local/bin/tombolo-nats"],
+    args: ["--directory", NATS_DIRECTORY],
+    ports: [
+      { name: "nats", containerPort: NATS_PORT, hostPort: NATS_PORT, protocol: "TCP" },
+      { name: "leaf", containerPort: LEAF_PORT, hostPort: LEAF_PORT, protocol: "TCP" },
+    ],
+    // Its configuration is made once the cluster's objects are read, as the apiserver's start is.
+    startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 150 },
     livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { memory: "256Mi" } },
     securityContext: RESTRICTED,
-    volumeMounts: [
-      { name: "nats-configuration", mountPath: NATS_DIRECTORY, readOnly: true },
-      { name: "nats", mountPath: NATS_DATA },
-    ],
+    volumeMounts: [{ name: "nats", mountPath: NATS_DIRECTORY }],
   };
 }

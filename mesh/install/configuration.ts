@@ -1,12 +1,11 @@
 // The files that the programs read from ConfigMaps, and where they look in their containers.
-import { ETCD_PORT, JOIN_PORT } from "../kubernetes/object-names.ts";
+import { ETCD_PORT, JOIN_PORT, LEAF_PORT, NATS_PORT } from "../kubernetes/object-names.ts";
 import { splitHostPort, type InstallSettings } from "./settings.ts";
 
 /** Where ConfigMap `tombolo-cluster` is mounted. */
 export const CONFIGURATION_DIRECTORY = "/etc/tombolo";
-export const NATS_CONFIG_MAP = "tombolo-nats";
-export const NATS_DIRECTORY = "/etc/nats";
-export const NATS_DATA = "/data";
+/** What the apiserver writes for nats-server and nats-server keeps: all that the two share. */
+export const NATS_DIRECTORY = "/var/run/tombolo-nats";
 /** Loopback of the node: for probes and for who is on the machine. */
 export const HEALTH = {
   address: "127.0.0.1",
@@ -47,6 +46,13 @@ export function apiserverFile({ namespace }: InstallSettings): string {
     objects: { kubeconfig: "in-cluster", namespace },
     healthListen: `${HEALTH.address}:${HEALTH.apiserver}`,
     joinListen: `0.0.0.0:${JOIN_PORT}`,
+    operations: {
+      mode: "beside",
+      directory: NATS_DIRECTORY,
+      listen: `0.0.0.0:${NATS_PORT}`,
+      leafListen: `0.0.0.0:${LEAF_PORT}`,
+      monitorListen: `${HEALTH.address}:${HEALTH.nats}`,
+    },
   });
 }
 
@@ -64,6 +70,7 @@ export function agentFile(settings: InstallSettings): string {
     socket: `${RUN_DIRECTORY}/agent.sock`,
     overlay: { underlayMtu },
     healthListen: `${HEALTH.address}:${HEALTH.agent}`,
+    operations: { port: NATS_PORT },
     cni: {
       configDirectory: HOST_PATHS.cniConfiguration.container,
       binaryDirectory: HOST_PATHS.cniBinaries.container,
@@ -73,20 +80,6 @@ export function agentFile(settings: InstallSettings): string {
       chainAfter,
     },
   });
-}
-
-/** Nobody but the node itself reaches it; streams are bounded, since a node's disk is not ours. */
-export function natsFile(): string {
-  return [
-    "listen: 127.0.0.1:4222",
-    `http: ${HEALTH.address}:${HEALTH.nats}`,
-    "jetstream {",
-    `  store_dir: ${NATS_DATA}`,
-    "  max_memory_store: 64MB",
-    "  max_file_store: 256MB",
-    "}",
-    "",
-  ].join("\n");
 }
 
 /**

@@ -8,7 +8,9 @@ import {
   CLUSTER_KEY,
   ETCD_PORT,
   JOIN_PORT,
+  LEAF_PORT,
   NAME_LABEL,
+  NATS_PORT,
 } from "../kubernetes/object-names.ts";
 import {
   AGENT_RULES,
@@ -18,13 +20,7 @@ import {
 } from "./access-rules.ts";
 import { agentDaemonSet } from "./agent-workload.ts";
 import { apiserverDeployment } from "./apiserver-workload.ts";
-import {
-  agentFile,
-  apiserverFile,
-  clusterFile,
-  NATS_CONFIG_MAP,
-  natsFile,
-} from "./configuration.ts";
+import { agentFile, apiserverFile, clusterFile } from "./configuration.ts";
 import {
   CONFIGURATION_ANNOTATION,
   MANAGED_BY,
@@ -81,7 +77,6 @@ export function renderObjects(settings: InstallSettings): Manifest[] {
     ...access(APISERVER_NAME, { namespace, rules: APISERVER_RULES }),
     ...access(AGENT_NAME, { namespace, rules: AGENT_RULES }),
     configMap(CLUSTER_CONFIG_MAP, { namespace, data }),
-    configMap(NATS_CONFIG_MAP, { namespace, data: { "nats.conf": natsFile() } }),
     apiserverService(namespace),
     apiserverDeployment(settings),
     agentDaemonSet(settings),
@@ -165,7 +160,12 @@ function apiserverService(namespace: string): Manifest {
       clusterIP: "None",
       publishNotReadyAddresses: true,
       selector: { [NAME_LABEL]: APISERVER_NAME },
-      ports: [port("etcd", ETCD_PORT), port("join", JOIN_PORT)],
+      ports: [
+        port("etcd", ETCD_PORT),
+        port("join", JOIN_PORT),
+        port("nats", NATS_PORT),
+        port("leaf", LEAF_PORT),
+      ],
     },
   };
 }

@@ -12,6 +12,10 @@ export const CLUSTER_KEY = "cluster.json";
 export const READERS_CONFIG_MAP = "tombolo-readers";
 export const READERS_KEY = "remote-users.yaml";
 
+/** ConfigMap: what operators have ordered; without it, nothing. */
+export const OPERATIONS_CONFIG_MAP = "tombolo-operations";
+export const DRAINS_KEY = "drains.json";
+
 /** ConfigMaps: which number stands for which labels, called this with the shard's number behind it. */
 export const IDENTITIES_PREFIX = "tombolo-identities-";
 /** From shard 0 on; a mesh of 511 clusters has half as many a cluster. */
@@ -64,3 +68,6 @@ export const NAME_LABEL = "app.kubernetes.io/name";
 /** Beside a control plane's own etcd, which has 2379, on the same host network. */
 export const ETCD_PORT = 32_379;
 export const JOIN_PORT = 32_381;
+/** nats-server, for the cluster's own agents and for peers' servers. */
+export const NATS_PORT = 32_422;
+export const LEAF_PORT = 32_722;

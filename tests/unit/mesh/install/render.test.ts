@@ -34,7 +34,7 @@ describe("renderInstallation()", () => {
     const kinds = KINDS.map(({ kind }) => kind);
     const manifests = render();
     expect(manifests.map(describeManifest)).toContain("DaemonSet tombolo-system/tombolo-agent");
-    expect(manifests).toHaveLength(15);
+    expect(manifests).toHaveLength(14);
     expect(manifests[0]?.kind).toBe("Namespace");
     for (const { kind } of manifests) expect(kinds).toContain(kind);
   });
