@@ -125,8 +125,16 @@ export async function rememberPeerFiles(root: string, peer: string): Promise<() 
  * See `ClusterAccess.lock`. The file holds pid and start time of its owner; a dead owner's lock is
  * void, also when another process has got its pid since (in a container, the very next one does).
  */
-export async function lockConnections(root: string): Promise<() => Promise<void>> {
-  const path = join(root, ".connect.lock");
+export function lockConnections(root: string): Promise<() => Promise<void>> {
+  return lockDirectory(root, { file: ".connect.lock", what: "the connections" });
+}
+
+/** The same for other things than connections. */
+export async function lockDirectory(
+  root: string,
+  { file: name, what }: { readonly file: string; readonly what: string },
+): Promise<() => Promise<void>> {
+  const path = join(root, name);
   const self = (await processIdentity(await readlink("/proc/self"))) ?? "";
   for (const attempt of [1, 2]) {
     try {
@@ -144,7 +152,7 @@ export async function lockConnections(root: string): Promise<() => Promise<void>
       if (attempt === 2 || (await isAlive(owner))) {
         throw new MeshError(
           "conflict",
-          `Cannot change the connections of "${root}": process ${owner.split(" ")[0]} is at it`,
+          `Cannot change ${what} of "${root}": process ${owner.split(" ")[0]} is at it`,
           { hint: "wait until it has ended, then try again" },
         );
       }

@@ -17,6 +17,12 @@ import { createEtcdStore } from "../kvstore/etcd-store.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import type { PeerStatusReader } from "./cluster-facts.ts";
 import { createDirectoryAccess } from "./directory-access.ts";
+import { createPodDrainChecker, type DrainChecker } from "./drain-check.ts";
+import {
+  createDirectoryDrainStore,
+  createKubernetesDrainStore,
+  type DrainStore,
+} from "./drain-store.ts";
 import type { OpenStore } from "./gather-facts.ts";
 import { createInsideView, type InsideView } from "./inside-view.ts";
 import type { Inviter } from "./invite.ts";
@@ -84,6 +90,8 @@ export interface ContextCluster {
   readonly access: ClusterAccess;
   readonly status: ReportedStatusReader;
   readonly invites: InviteStore;
+  readonly drains: DrainStore;
+  readonly drainChecker: DrainChecker;
   /** What an invitation says of the cluster. */
   readInviter(signal: AbortSignal): Promise<Inviter>;
 }
@@ -104,6 +112,8 @@ function openDirectoryContext(
     access: openClusterAccess({ context: name, directory, apiserver: status }, environment),
     status,
     invites: createInviteStore(directory),
+    drains: createDirectoryDrainStore(directory, environment),
+    drainChecker: status,
     readInviter: async () => {
       const profile = await readClusterProfile(directory);
       const { certificate } = await readAuthority(pki);
@@ -126,6 +136,8 @@ function openKubernetesContext(
     access: openKubernetesAccess(cluster, environment),
     status,
     invites: createKubernetesInviteStore({ transport, namespace, clock }),
+    drains: createKubernetesDrainStore({ transport, namespace, clock }),
+    drainChecker: createPodDrainChecker(pod),
     readInviter: (signal) => readKubernetesInviter({ transport, namespace }, signal),
   };
 }

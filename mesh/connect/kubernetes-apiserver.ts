@@ -11,7 +11,7 @@ import type { PeerStatusReader } from "./cluster-facts.ts";
 /** What `mesh status` shows of an apiserver. */
 export type ReportedStatus = Pick<
   ApiserverStatusMessage,
-  "version" | "ready" | "reasons" | "uptimeSeconds" | "peers" | "operations"
+  "version" | "ready" | "reasons" | "uptimeSeconds" | "peers" | "drains" | "operations"
 >;
 
 export interface ReportedStatusReader extends PeerStatusReader {

@@ -1,0 +1,84 @@
+// A cluster for tests of drains: a directory with a profile, a context that names it, and, while
+// it "runs", an apiserver's socket that answers what the test says and tells what is ordered.
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DrainCheckMessage } from "../../mesh/api/apiserver-client.ts";
+import { createApiserverStatusServer } from "../../mesh/api/apiserver-server.ts";
+import { createDirectoryDrainStore } from "../../mesh/connect/drain-store.ts";
+import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
+import { writeContext } from "../../mesh/contexts/contexts.ts";
+import { systemClock } from "../../mesh/core/clock.ts";
+import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
+
+export interface DrainCluster {
+  readonly directory: string;
+  /** What CheckDrain answers. */
+  check: DrainCheckMessage;
+  /** What was asked of it. */
+  readonly asked: object[];
+  drains(): Promise<readonly DrainRecord[]>;
+  order(drains: readonly DrainRecord[]): Promise<void>;
+  /** The apiserver is gone; the directory stays. */
+  stop(): void;
+  close(): Promise<void>;
+}
+
+const NOTHING_SHORT: DrainCheckMessage = { affected: 1, short: [], problems: [] };
+
+export async function createDrainCluster(options: {
+  readonly home: string;
+  readonly name: string;
+  readonly id: number;
+  readonly peers: readonly string[];
+}): Promise<DrainCluster> {
+  const { home, name, id, peers } = options;
+  const directory = await mkdtemp(join(tmpdir(), `tombolo-dr-${name}-`));
+  const paths = clusterPaths(directory);
+  await mkdir(paths.run);
+  const profile = {
+    name,
+    id,
+    etcdEndpoints: ["https://127.0.0.1:1"],
+    joinEndpoint: "127.0.0.1:2",
+  };
+  await writeFile(paths.profile, JSON.stringify(profile));
+  await writeContext(home, { name, directory, networkNamespace: undefined });
+  const store = createDirectoryDrainStore(directory, { clock: systemClock });
+  const never = new AbortController().signal;
+  let ordered: readonly DrainRecord[] = [];
+  const asked: object[] = [];
+  const cluster: DrainCluster = {
+    directory,
+    check: NOTHING_SHORT,
+    asked,
+    drains: () => store.read(never),
+    order: (drains) => store.change(() => drains, never),
+    stop: () => server.close(),
+    async close() {
+      clearInterval(reading);
+      server.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  // What an apiserver does with a watch.
+  const reading = setInterval(() => {
+    store.read(never).then(
+      (drains) => (ordered = drains),
+      () => {}, // Half written, or gone with the test.
+    );
+  }, 10);
+  const server = await createApiserverStatusServer({
+    socketPath: paths.apiserverSocket,
+    getStatus: () => ({
+      ready: true,
+      peers: peers.map((peer) => ({ name: peer, state: "ready", synced: true })),
+      drains: ordered.map((drain) => ({ ...drain, secondsLeft: 0, toldBy: name })),
+    }),
+    checkDrain: (request) => {
+      asked.push(request);
+      return cluster.check;
+    },
+  });
+  return cluster;
+}
