@@ -20,8 +20,6 @@ export interface NodeDirectory {
     readonly family: Family;
     readonly node: string;
   }): string | undefined;
-  /** The name of the node of a cluster that has the address itself. */
-  nodeWithAddress(clusterId: ClusterId, address: string): string | undefined;
   /** The cluster's own name; undefined for one that is not connected. */
   clusterName(clusterId: ClusterId): string | undefined;
   /** The name of the node that runs what has the address. */
@@ -86,7 +84,6 @@ export function createNodeDirectory(options: NodeDirectoryOptions): NodeDirector
       const found = clusters.get(clusterId)?.intent.nodes.get(node);
       return found === undefined ? undefined : overlayAddress(found, family);
     },
-    nodeWithAddress: (clusterId, address) => clusters.get(clusterId)?.names.get(address),
     clusterName: (clusterId) => clusters.get(clusterId)?.intent.cluster.name,
     nodeOfEndpoint(clusterId, address) {
       const known = clusters.get(clusterId);
