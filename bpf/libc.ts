@@ -1,6 +1,6 @@
 // The prototypes of libc's socket functions, and where memory lies: what Node has no way to ask the
 // kernel. It declares and does nothing else; socket.ts gives the functions a shape, errno.ts
-// translates what they return. Every call is synchronous: use it with descriptors that do not block.
+// translates what they return. Every call is synchronous: descriptors must not block.
 /* oxlint-disable max-params -- C decides how many parameters its functions have. */
 import koffi from "koffi";
 

@@ -3,7 +3,7 @@
 //
 //   a cluster goes down               its flows of that family, at once
 //   a node or a backend goes down     flows to those backends, at once
-//   last-resort (our own uplink)      nothing: whoever is cut off gains nothing by connecting anew
+//   last-resort (our own uplink)      nothing: connecting anew would not help who is cut off
 //   a drain of 100 %                  the cluster's flows, of the drained services if it names some,
 //                                     once its grace is over
 //   a drain of less                   nothing: which half of the callers should be disturbed? Only
@@ -36,8 +36,8 @@ export interface DrainStep {
 }
 
 /**
- * One look at the drains there are, by key. The grace counts from when this node first saw the drain
- * as it is: clocks of other machines are not believed, and a node that starts again gives the
+ * One look at the drains there are, by key. The grace counts from when this node first saw the
+ * drain as it is: clocks of other machines are not believed, and a node that starts again gives the
  * grace again rather than none. A drain that is gone or over has no grace to run out.
  */
 export function stepDrains(
