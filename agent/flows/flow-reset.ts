@@ -83,7 +83,7 @@ interface Waiting {
   readonly done: (outcome: ResetOutcome) => void;
 }
 
-/** Between the choice of a backend and SYN_SENT lie microseconds, on a busy machine milliseconds. */
+/** From the choice of a backend to SYN_SENT it takes microseconds, milliseconds when busy. */
 const LOOK_AGAIN_AFTER_MS = [100, 900] as const;
 /** So many looks are remembered; of a storm of orders the older ones are over within a second. */
 const LOOKS_MAX = 1_024;

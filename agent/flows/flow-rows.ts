@@ -1,4 +1,4 @@
-// The datapath's map `flows` as resets read it: the row of a socket, and whether rows may be missing.
+// The datapath's map `flows` as resets read it: a socket's row, and whether rows may be missing.
 import type { Flow, FlowKey } from "../../bpf/gen/layout.ts";
 import type { BpfMap } from "../../bpf/map.ts";
 import { setImmediate } from "node:timers/promises";

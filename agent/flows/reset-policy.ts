@@ -4,8 +4,8 @@
 //   a cluster goes down               its flows of that family, at once
 //   a node or a backend goes down     flows to those backends, at once
 //   last-resort (our own uplink)      nothing: connecting anew would not help who is cut off
-//   a drain of 100 %                  the cluster's flows, of the drained services if it names some,
-//                                     once its grace is over
+//   a drain of 100 %                  the cluster's flows, those of the services that it names if
+//                                     it names some, once its grace is over
 //   a drain of less                   nothing: which half of the callers should be disturbed? Only
 //                                     new connections yield; the shares meet as flows end
 //

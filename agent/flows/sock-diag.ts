@@ -95,7 +95,7 @@ export function encodeDestruction(
   return bytes;
 }
 
-/** What one datagram of the kernel says. Kinds of messages that nobody asked for are passed over. */
+/** One datagram of the kernel. Kinds of messages that nobody asked for are passed over. */
 export function* decodeMessages(
   bytes: Uint8Array,
   protocol: TransportProtocol,

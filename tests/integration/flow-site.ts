@@ -1,7 +1,7 @@
 // Many pods' network namespaces around a router, with programs that keep flows, for tests of
 // what ends flows. Nothing outside of the namespaces changes.
 //
-//   pod 1 … n   10.77.N.2, fd00:77:N::2  ── router ──  serves on 10.78.0.1 and .2, fd00:78::1, ::2
+//   pod 1 … n   10.77.N.2, fd00:77:N::2 ── router ── serves on 10.78.0.1 and .2, fd00:78::1, ::2
 //                                              └─ drops what goes to 10.79.0.0/16, fd00:79::/32
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
