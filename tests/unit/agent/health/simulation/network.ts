@@ -19,7 +19,8 @@ export type FaultKind =
   | "slow"
   | "pause"
   | "refuse"
-  | "services";
+  | "services"
+  | "gone";
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -39,6 +40,8 @@ export interface Network {
   readonly own: SimulatedCluster;
   readonly clusters: readonly SimulatedCluster[];
   readonly faults: readonly Fault[];
+  /** Undefined: the planner's own. */
+  readonly probesPerSecondMax?: number;
 }
 
 /** What keeps every probe of a path from being answered. */
@@ -104,6 +107,13 @@ export function isClusterCut(
   const { family, atMs } = at;
   if (network.faults.length === 0) return false;
   return nodes.every((node) => isSilenced(network, { clusterId, family, node }, atMs));
+}
+
+/** Whether the cluster is no peer at that time: removed, to return perhaps. */
+export function isGone(network: Network, clusterId: number, atMs: number): boolean {
+  return network.faults.some(
+    (fault) => fault.kind === "gone" && fault.clusterId === clusterId && isOn(fault, atMs),
+  );
 }
 
 export function isUplinkCut(network: Network, atMs: number): boolean {

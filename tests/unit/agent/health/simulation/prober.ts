@@ -13,7 +13,7 @@ import {
   rankNodes,
   type ProbeGroup,
 } from "../../../../../agent/health/targets.ts";
-import { isOn, isSilenced, largest, lossOf, type Network } from "./network.ts";
+import { isGone, isOn, isSilenced, largest, lossOf, type Network } from "./network.ts";
 
 export const INTERVAL_MS = 100;
 const FAMILIES: readonly Family[] = [4, 6];
@@ -36,6 +36,8 @@ export interface SimulatedProber {
   observe(atMs: number): Observation;
   /** Sends the probes of the round that was just judged. */
   send(atMs: number, view: HealthView | undefined): void;
+  /** Who of a group is probed at present. */
+  asked(clusterId: number, family: Family): string[];
   /** When anybody of a group has last answered, in truth. */
   lastAnswerMs(clusterId: number, family: Family): number | undefined;
 }
@@ -49,6 +51,12 @@ export function createSimulatedProber(network: Network, random: () => number): S
     ),
     self,
   );
+  const { probesPerSecondMax } = network;
+  const budget = probesPerSecondMax === undefined ? {} : { probesPerSecondMax };
+  const leaving = network.clusters.filter(({ id }) =>
+    network.faults.some(({ kind, clusterId }) => kind === "gone" && clusterId === id),
+  );
+  let gone = "";
   const roundTrips = new Map(everybody.map(({ id, roundTripMs }) => [id, roundTripMs]));
   const rows = new Map<string, Row>();
   let planned: { group: ProbeGroup; turns: Row[][] }[] = [];
@@ -60,6 +68,7 @@ export function createSimulatedProber(network: Network, random: () => number): S
 
   return {
     observe(atMs) {
+      meet(atMs);
       const blind = lastMs !== undefined && atMs - lastMs > 2.5 * INTERVAL_MS;
       for (const row of rows.values()) receive(row, atMs);
       const targets = [...rows.values()].map((row): ProbedTarget => ({
@@ -89,6 +98,10 @@ export function createSimulatedProber(network: Network, random: () => number): S
         for (let i = 0; i < extra; i += 1) sendOne(row, atMs);
       }
     },
+    asked: (clusterId, family) =>
+      [...rows.values()]
+        .filter((row) => row.clusterId === clusterId && row.family === family)
+        .map(({ node }) => node),
     lastAnswerMs(clusterId, family) {
       let last: number | undefined;
       for (const row of rows.values()) {
@@ -98,6 +111,17 @@ export function createSimulatedProber(network: Network, random: () => number): S
       return last;
     },
   };
+
+  /** Peers that are removed lose their rows in the kernel, and get new ones when they return. */
+  function meet(atMs: number): void {
+    if (leaving.length === 0) return;
+    const missing = leaving.map(({ id }) => id).filter((id) => isGone(network, id, atMs));
+    if (missing.join() === gone) return;
+    gone = missing.join();
+    planned = [];
+    more = [];
+    for (const [key, { clusterId }] of rows) if (missing.includes(clusterId)) rows.delete(key);
+  }
 
   /** As seldom as can be: a scenario has many rounds and few changes. */
   function replan(view: HealthView | undefined): void {
@@ -109,7 +133,9 @@ export function createSimulatedProber(network: Network, random: () => number): S
     const isBusy = nodesDown.length + probeAlso.length + suspected.size > 0;
     if (!isBusy && !wasBusy && planned.length > 0) return;
     wasBusy = isBusy;
-    const plan = planProbes(ranked, { intervalMs: INTERVAL_MS, nodesDown, suspected });
+    const present =
+      gone === "" ? ranked : ranked.filter((g) => !gone.split(",").includes(String(g.clusterId)));
+    const plan = planProbes(present, { intervalMs: INTERVAL_MS, nodesDown, suspected, ...budget });
     planned = plan.filter(({ nodes }) => nodes.length > 0).map((group) => ({ group, turns: [] }));
     const keep = new Set(
       planned.flatMap(({ group }) => group.nodes.map((node) => rowOf(group, node))),
@@ -163,7 +189,8 @@ export function createSimulatedProber(network: Network, random: () => number): S
   function connections(atMs: number): Pick<Observation, "heardRequests" | "passive" | "suspects"> {
     const heardRequests = new Map<number, number>();
     const suspects: BackendEvidence[] = [];
-    const passive = network.clusters.map(({ id, name, nodes }) => {
+    const present = network.clusters.filter(({ id }) => !isGone(network, id, atMs));
+    const passive = present.map(({ id, name, nodes }) => {
       const deaf = network.faults.some(
         (fault) =>
           ["cut", "uplink", "inbound", "refuse"].includes(fault.kind) &&

@@ -9,9 +9,11 @@ import type {
   Judgement,
   Transition,
 } from "../../../../../agent/health/observation.ts";
+import { NODES_PER_CLUSTER } from "../../../../../agent/health/targets.ts";
 import { transitionsMax } from "./bounds.ts";
 import {
   isClusterCut,
+  isGone,
   isOn,
   isSilenced,
   isUplinkCut,
@@ -34,6 +36,8 @@ export interface RunResult {
 
 /** A cut is noticed within this. */
 const DETECTION_MS = 1_000;
+/** More clusters than that, suspected at once, get no second look. */
+const SUSPECTED_MAX = 16;
 /** What is well again is back this long after the end of its hold-down. */
 const RETURN_MS = 1_500;
 
@@ -45,6 +49,8 @@ interface Truth {
   cutSinceMs: number | undefined;
   wasUsedAtCut: boolean;
   lastCutMs: number;
+  /** Was no peer then. */
+  lastGoneMs: number;
   /** Nothing at all is wrong with the path since. */
   wellSinceMs: number;
   holdEndsMs: number;
@@ -110,6 +116,7 @@ export function runScenario(
       cutSinceMs: undefined,
       wasUsedAtCut: false,
       lastCutMs: -Infinity,
+      lastGoneMs: -Infinity,
       wellSinceMs: 0,
       holdEndsMs: -Infinity,
     };
@@ -118,6 +125,7 @@ export function runScenario(
   function learn(truth: Truth, before: Judgement | undefined): void {
     const { clusterId, family } = truth;
     if (scenario.faults.length === 0) return;
+    if (isGone(scenario, clusterId, nowMs)) forget(truth);
     const found = clusters.find(({ id }) => id === clusterId);
     if (found === undefined) return;
     const isCut = isClusterCut(beyondUplink, found, { family, atMs: nowMs });
@@ -142,6 +150,15 @@ export function runScenario(
     if (!isWell) truth.wellSinceMs = nowMs;
   }
 
+  /** What is no peer is unknown when it returns, and its transitions are counted from then on. */
+  function forget(truth: Truth): void {
+    Object.assign(truth, { lastGoneMs: nowMs, holdEndsMs: -Infinity });
+    const { clusterId, key } = truth;
+    const ofIt = new RegExp(`^((cluster|node)/${clusterId}/|backend/${clusterId}..$)`);
+    for (const counted of counts.keys()) if (ofIt.test(counted)) counts.delete(counted);
+    replayed.delete(`cluster/${key}`);
+  }
+
   /** The moment within the last round, to a millisecond; faults that flap may hide it. */
   function firstCutMs(cluster: (typeof clusters)[number], family: Family): number {
     let atMs = nowMs;
@@ -154,7 +171,10 @@ export function runScenario(
   function check({ transitions, view }: Judgement, blind: boolean): void {
     for (const transition of transitions) checkTransition(transition, transitions);
     past.push(...transitions);
-    for (const cluster of view.clusters) checkView(cluster);
+    for (const cluster of view.clusters) {
+      checkView(cluster);
+      hold(!isGone(scenario, cluster.clusterId, nowMs), "what is removed is forgotten");
+    }
     if (!view.isolated) for (const truth of truths) checkDetection(truth, view.clusters);
     if (view.isolated) {
       hold(
@@ -234,7 +254,16 @@ export function runScenario(
     const aliased = scenario.faults.some(
       ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
     );
-    const ownFault = nowMs - truth.lastCutMs <= DETECTION_MS || slowed || aliased;
+    // All who are asked, the second look included, may be silent while others would have answered.
+    const asked = prober.asked(clusterId, family);
+    const nodes = clusters.find(({ id }) => id === clusterId)?.nodes.length ?? 0;
+    const unlucky =
+      asked.length >= Math.min(nodes, 2 * NODES_PER_CLUSTER) &&
+      asked.every((node) => isSilenced(scenario, { clusterId, family, node }, lastMs));
+    // Beyond the budget, and without a second look, loss alone makes seven silent rounds now and then.
+    const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;
+    const ownFault =
+      nowMs - truth.lastCutMs <= DETECTION_MS || slowed || aliased || unlucky || starved;
     hold(
       ownFault || (!hadAnyWitness(hadWitness) && nowMs - uplinkCutMs <= DETECTION_MS),
       "it is well",
@@ -253,7 +282,9 @@ export function runScenario(
   /** Whether somebody was there to hear besides one cluster, when the uplink was cut. */
   function hadAnyWitness(possible: boolean): boolean {
     if (!possible) return false;
-    const others = truths.filter(({ lastCutMs }) => uplinkCutMs - lastCutMs > 10_000);
+    const others = truths.filter(
+      ({ lastCutMs, lastGoneMs }) => uplinkCutMs - Math.max(lastCutMs, lastGoneMs) > 10_000,
+    );
     const ownHeard = scenario.own.nodes
       .slice(1)
       .some((node) => !isSilencedNode(scenario.own.id, node, uplinkCutMs));
@@ -291,7 +322,10 @@ export function runScenario(
     const view = views.find((c) => c.clusterId === clusterId && c.family === family);
     if (view === undefined || view.state === "unknown") return;
     const settledMs = Math.max(lastGapMs, nearIsolationMs, uplinkCutMs);
-    if (cutSinceMs !== undefined && nowMs - Math.max(cutSinceMs, settledMs) > DETECTION_MS) {
+    if (
+      cutSinceMs !== undefined &&
+      nowMs - Math.max(cutSinceMs, settledMs, truth.lastGoneMs) > DETECTION_MS
+    ) {
       const others = isCleanWitness(clusterId, nowMs - DETECTION_MS);
       hold(!others || view.state === "down", `${key} is cut and ${view.state}`);
     }
