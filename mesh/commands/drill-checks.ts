@@ -28,8 +28,9 @@ async function fetchStatus(url: string, signal: AbortSignal): Promise<string | u
 
 function runProgram(argv: readonly string[], signal: AbortSignal): Promise<string | undefined> {
   const [program = "", ...words] = argv;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     execFile(program, words, { signal, killSignal: "SIGKILL" }, (error) => {
+      if (signal.aborted) reject(signal.reason as Error);
       const [reason] = error?.message.split("\n", 1) ?? [];
       resolve(reason);
     });
