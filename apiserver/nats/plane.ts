@@ -192,6 +192,8 @@ export function createOperationsPlane(options: OperationsPlaneOptions): Operatio
       const daemon = server?.status() ?? { state: "beside", pid: 0, restarts: 0, lastError: "" };
       const { state, lastError, waiting, dropped } = connection.status();
       const up = new Set(report?.links);
+      // The last failure of a server that runs again is history.
+      const failure = daemon.state === "backing-off" ? daemon.lastError : "";
       return {
         server: daemon.state,
         pid: daemon.pid,
@@ -201,7 +203,7 @@ export function createOperationsPlane(options: OperationsPlaneOptions): Operatio
         links: peers.map((peer) => ({ peer, up: up.has(peer) })),
         waiting,
         dropped,
-        problem: configProblem || daemon.lastError || lastError || streamsProblem,
+        problem: configProblem || failure || lastError || streamsProblem,
       };
     },
   };

@@ -63,6 +63,8 @@ export async function createTestApiserver(options: {
   source?: object;
   /** The field of the configuration; with it, profile and certificates are left to the apiserver. */
   objects?: object;
+  /** The field of the configuration; no operations plane if left out. */
+  operations?: object;
 }): Promise<TestApiserver> {
   const { name, id } = options;
   const directory = await mkdtemp(join(tmpdir(), `tombolo-as-${name}-`));
@@ -86,6 +88,7 @@ export async function createTestApiserver(options: {
       etcd: { mode: "embedded", listen: etcdEndpoint },
       source: options.source,
       objects: options.objects,
+      operations: options.operations,
       healthListen: `127.0.0.1:${healthPort}`,
       joinListen: joinEndpoint,
     }),
