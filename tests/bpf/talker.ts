@@ -47,15 +47,16 @@ function ask(): void {
 }
 
 function askUdp(): void {
-  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
-  const timeout = setTimeout(() => tell("no answer"), TIMEOUT_MS);
+  const type = host.includes(":") ? "udp6" : "udp4";
+  const socket = createSocket({ type, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  let told = "no answer";
   const tell = (what: string): void => {
-    clearTimeout(timeout);
-    process.stdout.write(what);
+    told = what;
     socket.close();
   };
   socket.on("message", (data) => tell(data.toString()));
   socket.on("error", (error) => tell(error.message));
+  socket.on("close", () => process.stdout.write(told));
   socket.connect(PORT, host, () => socket.send("?"));
 }
 
