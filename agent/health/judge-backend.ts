@@ -1,5 +1,5 @@
-// The health of single backends, by what connections to them come to. A backend can only be at fault
-// while its node answers: otherwise the node is, or its cluster. Pure.
+// The health of single backends, by what connections to them come to. A backend can only be at
+// fault while its node answers: otherwise the node is, or its cluster. Pure.
 //
 //   healthy ── connects fail, its node answers ──► down ── back-off over, or its node is back
 //      ▲                                            ▲            │

@@ -13,7 +13,7 @@ export interface RoundTrip {
 
 /** Weight of a new value in what is "now": three rounds. */
 const NOW = 0.3;
-/** And in what is usual: a minute. While slow a sixth of that, so that a longer way is learned too. */
+/** And in what is usual: a minute. While slow a sixth of that: a longer way is learned too. */
 const USUAL = 1 / 600;
 const USUAL_WHILE_SLOW = 1 / 3_600;
 /** Nothing is unusual before so many rounds. */

@@ -69,8 +69,8 @@ describe("findWitnesses()", () => {
 
 describe("createIsolation()", () => {
   test("a moment of silence on our side begins everybody's window anew", () => {
-    // Two rounds are no isolation yet. What the west was asked in them was lost on our side, and its
-    // next answer takes 300 ms: longer than the two rounds that it would have left.
+    // Two rounds are no isolation yet. What the west was asked in them was lost on our side, and
+    // its next answer takes 300 ms: longer than the two rounds that it would have left.
     const roundTripMs = { west: 300 };
     const rounds = settled(THREE, { roundTripMs });
     expect(rounds.run(2, { ...EVERYBODY, roundTripMs })).not.toContain("isolated");

@@ -2,7 +2,7 @@
 import type { JudgeLimits } from "../../../../../agent/health/judge-limits.ts";
 import type { HealthSubject } from "../../../../../agent/health/observation.ts";
 
-/** Failures within the time, when each is held for twice as long as the last unless all was quiet. */
+/** Failures within the time; each is held for twice as long as the last unless all was quiet. */
 export function failuresMax(durationMs: number, firstMs: number, limits: JudgeLimits): number {
   const steps = 1 + Math.ceil(Math.log2(limits.holdDownMaxMs / firstMs));
   const quietWhiles = 1 + Math.floor(durationMs / limits.quietMs);

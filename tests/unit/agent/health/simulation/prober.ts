@@ -1,5 +1,5 @@
-// The prober of the simulation: plans with the real planner, sends over the simulated network, keeps
-// the totals that the kernel keeps, and makes the observation of each round.
+// The prober of the simulation: plans with the real planner, sends over the simulated network,
+// keeps the totals that the kernel keeps, and makes the observation of each round.
 import type {
   BackendEvidence,
   Family,

@@ -250,7 +250,7 @@ export function runScenario(
     // While all its connects fail, one round without an answer is enough, whatever took it.
     const slowed =
       hurried && ["slow", "services"].some((kind) => isAffected(kind as FaultKind, clusterId));
-    // An uplink that flaps faster than rounds come can hit one cluster's answers and spare another's.
+    // An uplink that flaps faster than rounds come can hit one cluster's answers and spare others'.
     const aliased = scenario.faults.some(
       ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
     );
@@ -260,7 +260,7 @@ export function runScenario(
     const unlucky =
       asked.length >= Math.min(nodes, 2 * NODES_PER_CLUSTER) &&
       asked.every((node) => isSilenced(scenario, { clusterId, family, node }, lastMs));
-    // Beyond the budget, and without a second look, loss alone makes seven silent rounds now and then.
+    // Beyond the budget, without a second look, loss alone makes seven silent rounds at times.
     const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;
     const ownFault =
       nowMs - truth.lastCutMs <= DETECTION_MS || slowed || aliased || unlucky || starved;
@@ -333,7 +333,7 @@ export function runScenario(
     if (view.state === "down") hold(nowMs - calmMs <= RETURN_MS, `${key} does not come back`);
   }
 
-  /** Somebody of another cluster is untouched since then, so that there is no doubt whose fault it is. */
+  /** Somebody of another cluster is untouched since then: no doubt whose fault it is. */
   function isCleanWitness(clusterId: number, sinceMs: number): boolean {
     const isTouched = (id: number): boolean =>
       scenario.faults.some(
