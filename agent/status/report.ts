@@ -3,6 +3,7 @@ import { MeshError, messageFromError } from "../../mesh/core/errors.ts";
 import type { LocalService } from "../../mesh/core/service.ts";
 import type {
   AgentCluster,
+  AgentFailover,
   AgentFrontend,
   AgentGroup,
   AgentHealth,
@@ -15,10 +16,12 @@ import type { SessionStatus } from "../../mesh/kvstore/session.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { Agent } from "../agent.ts";
 import { readClusterUsability, type ClusterStateMap } from "../apply/cluster-state.ts";
+import { yieldedPercent } from "../apply/yielded-percent.ts";
 import type { ClusterIntent, OwnIntent, PeerIntent } from "../intent/intent.ts";
 import type { CniNode } from "../plan/plan-routes.ts";
 import type { Frontend } from "../plan/plan-service.ts";
 import type { BackendGroup } from "../plan/rank-clusters.ts";
+import { connectionShares, type SelectableGroup } from "../plan/selection-shares.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface ReportParts {
@@ -239,14 +242,13 @@ function frontendOf(
 ): AgentFrontend {
   const { address, port, protocol, portName, sessionAffinitySeconds, key } = frontend;
   const error = context.failed.get(key);
-  const groups = frontend.groups.map((group) => ({
-    group,
-    usable: readClusterUsability(context.parts.clusterState, {
-      clusterId: group.clusterId,
-      kernelNowNs: context.parts.kernelNowNs(),
-    }).usable,
-  }));
-  const tierInUse = groups.find(({ group, usable }) => usable && group.weight > 0)?.group.tier;
+  const { clusterState, kernelNowNs } = context.parts;
+  const now = { family: address.includes(":") ? 6 : 4, kernelNowNs: kernelNowNs() } as const;
+  const yields = frontend.groups.map(({ clusterId }) =>
+    yieldedPercent(clusterState.get(clusterId), now),
+  );
+  const selectable = frontend.groups.map((group, index) => selectableOf(group, yields[index]));
+  const shares = connectionShares(selectable);
   return {
     address,
     port,
@@ -254,16 +256,55 @@ function frontendOf(
     portName,
     sessionAffinitySeconds,
     failure: error === undefined ? "" : messageFromError(error),
-    groups: groups.map(({ group, usable }) => ({
-      ...groupOf(group),
-      usable,
-      inUse: usable && group.weight > 0 && group.tier === tierInUse,
-      backends: context.backends === "shown" ? group.backends : [],
-    })),
+    failovers: frontend.groups.map(({ cluster }, failed) => {
+      const after = connectionShares(
+        selectable.map((group, index) =>
+          index === failed ? { ...group, yields: undefined } : group,
+        ),
+      );
+      return { cluster, shares: sharesOf(frontend.groups, after) };
+    }),
+    groups: frontend.groups.map((group, index) => {
+      const { health, drainedPercent, drillSeconds } = readClusterUsability(clusterState, {
+        clusterId: group.clusterId,
+        kernelNowNs: now.kernelNowNs,
+        family: now.family === 4 ? "ipv4" : "ipv6",
+      });
+      const share = shares[index] ?? 0;
+      return {
+        ...groupOf(group),
+        usable: yields[index] !== undefined,
+        inUse: share > 0,
+        backends: context.backends === "shown" ? group.backends : [],
+        sharePercent: share * 100,
+        healthyBackends: group.healthy ?? group.backends.length,
+        health,
+        drainedPercent,
+        drillSeconds,
+      };
+    }),
   };
 }
 
-function groupOf(group: BackendGroup): Omit<AgentGroup, "usable" | "inUse" | "backends"> {
+function selectableOf(group: BackendGroup, yields: number | undefined): SelectableGroup {
+  const { tier, weight, backends } = group;
+  const healthy = group.healthy ?? backends.length;
+  return { tier, weight, backends: backends.length, healthy, yields };
+}
+
+function sharesOf(
+  groups: readonly BackendGroup[],
+  shares: readonly number[],
+): AgentFailover["shares"] {
+  return groups.flatMap(({ cluster }, index) => {
+    const share = shares[index] ?? 0;
+    return share > 0 ? [{ cluster, percent: share * 100 }] : [];
+  });
+}
+
+function groupOf(
+  group: BackendGroup,
+): Pick<AgentGroup, "cluster" | "clusterId" | "tier" | "weight" | "backendCount"> {
   const { cluster, clusterId, tier, weight, backends } = group;
   return { cluster, clusterId, tier, weight, backendCount: backends.length };
 }

@@ -2,6 +2,7 @@
 // object that cannot be used leaves what the directory has, and nothing is taken away before the
 // objects of its kind have been read whole.
 import type { PeerInstallation } from "../../mesh/connect/cluster-access.ts";
+import { drainsFromConfigMap } from "../../mesh/connect/drain-store.ts";
 import { encodeRemoteUsers } from "../../mesh/connect/peer-file.ts";
 import {
   authorityFromSecret,
@@ -19,10 +20,12 @@ import {
 } from "../../mesh/connect/kubernetes-profile.ts";
 import type { ClusterProfile } from "../../mesh/contexts/cluster-directory.ts";
 import { parseClusterName, type ClusterIdentity } from "../../mesh/core/cluster.ts";
+import { encodeDrainFile } from "../../mesh/drain/drain-file.ts";
 import { MeshError, messageFromError } from "../../mesh/core/errors.ts";
 import {
   AUTHORITY_SECRET,
   CLUSTER_CONFIG_MAP,
+  OPERATIONS_CONFIG_MAP,
   PEER_LABEL,
   PEER_SECRET_PREFIX,
   READERS_CONFIG_MAP,
@@ -44,6 +47,8 @@ export interface DesiredFiles {
   readonly authorityMissing: boolean;
   /** Text of remote-users.yaml. */
   readonly readers: string | undefined;
+  /** Text of operations/drains.json. */
+  readonly drains: string | undefined;
   readonly peers: ReadonlyMap<string, DesiredPeer>;
   /** Whether peers that are not among `peers` are removed. */
   readonly peersWhole: boolean;
@@ -82,6 +87,7 @@ export function planFiles(known: KnownObjects, running: ClusterIdentity): Desire
   const { secrets, configMaps, nodes } = known;
   const cluster = configMaps.find(CLUSTER_CONFIG_MAP);
   const readers = configMaps.find(READERS_CONFIG_MAP);
+  const operations = configMaps.find(OPERATIONS_CONFIG_MAP);
   const authority = secrets.find(AUTHORITY_SECRET);
   return {
     profile: configMaps.whole
@@ -99,6 +105,11 @@ export function planFiles(known: KnownObjects, running: ClusterIdentity): Desire
     readers: configMaps.whole
       ? attempt({ kind: "ConfigMap", name: READERS_CONFIG_MAP, object: readers }, () =>
           planReaders(readers),
+        )
+      : undefined,
+    drains: configMaps.whole
+      ? attempt({ kind: "ConfigMap", name: OPERATIONS_CONFIG_MAP, object: operations }, () =>
+          encodeDrainFile(drainsFromConfigMap(operations)),
         )
       : undefined,
     peers: planPeers(secrets.all(), problems),

@@ -38,6 +38,8 @@ export function createObjectDirectory(root: string, { log }: { log: Logger }): O
       if (desired.profile !== undefined) await directory.writeProfile(desired.profile);
       if (desired.readers !== undefined && (await writeIfOther(paths.remoteUsers, desired.readers)))
         log.info("Readers are written");
+      if (desired.drains !== undefined && (await writeIfOther(paths.drains, desired.drains)))
+        log.info("Drains are written");
       for (const [name, peer] of desired.peers) {
         if (await applyPeer(root, { name, peer })) log.info("Peer is written", { peer: name });
       }

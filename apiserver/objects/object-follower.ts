@@ -7,7 +7,7 @@
 //   namespace   secrets      get, list, watch    follows all of ours
 //   namespace   secrets      create              tombolo-ca, tombolo-agent
 //   namespace   secrets      update              tombolo-agent
-//   namespace   configmaps   get, list, watch    tombolo-cluster, tombolo-readers
+//   namespace   configmaps   get, list, watch    tombolo-cluster, tombolo-readers, tombolo-operations
 //   namespace   configmaps   list, get, create, update    tombolo-identities-N
 //   namespace   events       create              what is wrong with a Secret or ConfigMap
 //   cluster     nodes        list, watch         endpoints, where tombolo-cluster names none
@@ -29,6 +29,7 @@ import {
   AGENT_SECRET,
   AUTHORITY_SECRET,
   CLUSTER_CONFIG_MAP,
+  OPERATIONS_CONFIG_MAP,
   READERS_CONFIG_MAP,
 } from "../../mesh/kubernetes/object-names.ts";
 import type { KubernetesTransport } from "../../mesh/kubernetes/transport.ts";
@@ -235,7 +236,7 @@ function noObject(message: string): SourceProblem {
 }
 
 const OWN_SECRETS = [AUTHORITY_SECRET, AGENT_SECRET];
-const OWN_CONFIG_MAPS = [CLUSTER_CONFIG_MAP, READERS_CONFIG_MAP];
+const OWN_CONFIG_MAPS = [CLUSTER_CONFIG_MAP, READERS_CONFIG_MAP, OPERATIONS_CONFIG_MAP];
 
 /** Objects of a list do not say of themselves what they are, and messages must. */
 function keepSecret(object: ApiObject): Secret | undefined {

@@ -63,6 +63,13 @@ export interface AgentFrontend {
   readonly sessionAffinitySeconds: number;
   readonly groups: readonly AgentGroup[];
   readonly failure: string;
+  readonly failovers: readonly AgentFailover[];
+}
+
+/** Where new connections would go if one cluster failed; no shares: nowhere. */
+export interface AgentFailover {
+  readonly cluster: string;
+  readonly shares: readonly { readonly cluster: string; readonly percent: number }[];
 }
 
 export interface AgentGroup {
@@ -74,6 +81,11 @@ export interface AgentGroup {
   readonly usable: boolean;
   readonly inUse: boolean;
   readonly backends: readonly { readonly address: string; readonly port: number }[];
+  readonly sharePercent: number;
+  readonly healthyBackends: number;
+  readonly health: string;
+  readonly drainedPercent: number;
+  readonly drillSeconds: number;
 }
 
 /** What a node has found out about the health of others. */

@@ -1,5 +1,5 @@
 // `mesh service get`: one service with every backend, and how clusters are chosen for it.
-import type { AgentGroup, AgentService } from "../api/agent-messages.ts";
+import type { AgentFrontend, AgentGroup, AgentService } from "../api/agent-messages.ts";
 import {
   formatJson,
   formatTable,
@@ -17,8 +17,10 @@ import { formatFrontend, formatScope } from "./service-list.ts";
 const USAGE = `Usage: mesh service get NAMESPACE/NAME [--node NAME | --socket PATH] [--output table|json]
 
 Shows one service: for each of its addresses the clusters in the order in which they are used, with
-tier, weight and backends. New connections go to the first tier that has a usable cluster with a
-weight above 0, and within it to clusters by weight.
+tier, weight, backends (those that are up, of all), health, and the share of new connections that
+goes there now. New connections go to the first tier that has a usable cluster with a weight above
+0, and within it to clusters by weight; a drained cluster yields its share. Below stands where they
+would go if one of the clusters failed.
 
 ${AGENT_USAGE}
 Examples:
@@ -61,7 +63,7 @@ export function formatService(service: AgentService, output: Output): string {
     const body =
       frontend.groups.length === 0
         ? "nobody answers: new connections are refused\n"
-        : formatTable(COLUMNS, frontend.groups);
+        : formatTable(COLUMNS, frontend.groups) + formatFailovers(frontend);
     const failure =
       frontend.failure === "" ? "" : `${styled(output, "red", "!")} ${frontend.failure}\n`;
     return head + body + failure;
@@ -77,6 +79,12 @@ const COLUMNS: readonly Column<AgentGroup>[] = [
     text: ({ cluster, clusterId }) => (cluster === "" ? `id ${clusterId}` : cluster),
   },
   { header: "WEIGHT", align: "right", text: ({ weight }) => String(weight) },
+  { header: "STATE", text: formatState },
+  {
+    header: "UP",
+    align: "right",
+    text: (group) => `${group.healthyBackends}/${group.backendCount}`,
+  },
   { header: "NEW CONNECTIONS", text: formatUse },
   {
     header: "BACKENDS",
@@ -85,8 +93,31 @@ const COLUMNS: readonly Column<AgentGroup>[] = [
   },
 ];
 
-function formatUse({ usable, inUse, weight }: AgentGroup): string {
-  if (inUse) return "yes";
+function formatUse({ usable, sharePercent, weight, drainedPercent }: AgentGroup): string {
+  if (sharePercent > 0) return formatPercent(sharePercent);
   if (!usable) return "no: cluster not usable";
-  return weight === 0 ? "no: weight 0" : "if better tiers fail";
+  if (weight === 0) return "no: weight 0";
+  return drainedPercent > 0 ? "if no other can serve" : "if better tiers fail";
+}
+
+/** `healthy, drained 25 %`. */
+function formatState({ health, drainedPercent, drillSeconds }: AgentGroup): string {
+  const drained = drainedPercent === 0 ? [] : [`drained ${drainedPercent} %`];
+  const drilled = drillSeconds === 0 ? [] : [`drill, ${Math.ceil(drillSeconds)}s left`];
+  return [health, ...drained, ...drilled].join(", ");
+}
+
+function formatPercent(percent: number): string {
+  return percent < 1 ? "less than 1 %" : `${Math.round(percent)} %`;
+}
+
+function formatFailovers({ groups, failovers }: AgentFrontend): string {
+  if (groups.length === 0) return "";
+  const lines = failovers.map(({ cluster, shares }) => {
+    const goes = shares
+      .map((share) => `${share.cluster} ${formatPercent(share.percent)}`)
+      .join(", ");
+    return `if ${cluster} fails: ${goes === "" ? "new connections are refused" : goes}\n`;
+  });
+  return lines.join("");
 }

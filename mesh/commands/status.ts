@@ -1,6 +1,6 @@
 // `mesh status`: every cluster that this machine may operate, its apiserver, and its peers as it
 // sees them.
-import type { ApiserverStatusMessage } from "../api/apiserver-client.ts";
+import type { ApiserverStatusMessage, DrainMessage } from "../api/apiserver-client.ts";
 import type { PeerStatus } from "../connect/cluster-facts.ts";
 import { openContext } from "../connect/context-access.ts";
 import { isKubernetesContext, listContexts, type MeshContext } from "../contexts/contexts.ts";
@@ -17,6 +17,7 @@ import {
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
+import { formatLeft } from "./drain-list.ts";
 import {
   CONTEXT_FLAGS,
   CONTEXT_HELP,
@@ -29,7 +30,7 @@ const USAGE = `Usage: mesh status [--context NAME|all] [--output table|json]
 Shows for every context its cluster, whether its apiserver runs, and its peers: their state, the
 age of their last heartbeat, how many records of each kind are mirrored, how many were rejected.
 Then the operations plane: nats-server, how much its streams hold, the links to peers' servers.
-The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
+Drains that are in force are named below. The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
 
 Of a Kubernetes cluster it asks the apiserver in its pod, as kubectl exec does. A context that is
 named may be one of the kubeconfig; without any name, and without contexts of this machine's own,
@@ -55,6 +56,8 @@ export type ApiserverStatus = Pick<
   "version" | "ready" | "reasons" | "uptimeSeconds"
 > & {
   readonly peers: readonly PeerStatus[];
+  /** Undefined from an older apiserver. */
+  readonly drains?: ApiserverStatusMessage["drains"];
   /** Undefined from an apiserver that knows none. */
   readonly operations?: ApiserverStatusMessage["operations"];
 };
@@ -244,8 +247,17 @@ function remarksOf({ context, apiserver, problem }: ContextStatus): string[] {
   return [
     ...(apiserver?.reasons ?? []).map((reason) => `${context}: ${reason}`),
     ...peers,
+    ...(apiserver?.drains ?? []).map((drain) => `${context}: ${describeDrain(drain)}`),
     ...(operations === "" ? [] : [`${context}: operations plane: ${operations}`]),
   ];
+}
+
+function describeDrain(drain: DrainMessage): string {
+  const { cluster, services, percent, secondsLeft, reason, toldBy } = drain;
+  const what = services.length === 0 ? cluster : `${services.join(", ")} in ${cluster}`;
+  const end = secondsLeft === 0 ? "no end" : `${formatLeft(secondsLeft)} left`;
+  const why = reason === "" ? "" : `: ${reason}`;
+  return `${what} is drained by ${percent} % (${end}, told by ${toldBy})${why}`;
 }
 
 function apiserverState({ apiserver }: ContextStatus): string {

@@ -120,6 +120,10 @@ export const CART: AgentService = {
       portName: "http",
       sessionAffinitySeconds: 0,
       failure: "",
+      failovers: [
+        { cluster: "east", shares: [{ cluster: "west", percent: 100 }] },
+        { cluster: "west", shares: [] },
+      ],
       groups: [
         {
           cluster: "east",
@@ -130,6 +134,11 @@ export const CART: AgentService = {
           usable: false,
           inUse: false,
           backends: [{ address: "fd00:1::5", port: 8080 }],
+          sharePercent: 0,
+          healthyBackends: 1,
+          health: "down",
+          drainedPercent: 0,
+          drillSeconds: 0,
         },
         {
           cluster: "west",
@@ -143,6 +152,11 @@ export const CART: AgentService = {
             { address: "fd00:2::5", port: 9090 },
             { address: "fd00:2::6", port: 9090 },
           ],
+          sharePercent: 100,
+          healthyBackends: 1,
+          health: "healthy",
+          drainedPercent: 25,
+          drillSeconds: 0,
         },
       ],
     },

@@ -9,6 +9,8 @@ import {
   type ConfigMap,
   type Secret,
 } from "../../../../mesh/connect/kubernetes-objects.ts";
+import { encodeDrainFile } from "../../../../mesh/drain/drain-file.ts";
+import { testDrain } from "../../../fakes/drains.ts";
 import type { NodeObject } from "../../../../mesh/connect/kubernetes-profile.ts";
 import type { ApiObject } from "../../../../mesh/kubernetes/watch-state.ts";
 import {
@@ -194,6 +196,20 @@ describe("planFiles()", () => {
       etcdEndpoints: ["https://[fd00::7]:32379"],
       joinEndpoint: "[fd00::7]:32381",
     });
+  });
+
+  test("drains are those of their ConfigMap, none without one, and stay while it is broken", () => {
+    const metadata = { name: "tombolo-operations" };
+    const plan = (objects: readonly ConfigMap[]) =>
+      planFiles(known({ configMaps: kind(objects) }), RUNNING);
+    expect(JSON.parse(plan([]).drains ?? "")).toEqual({ version: 1, drains: [] });
+    const text = encodeDrainFile([testDrain()]);
+    expect(plan([{ metadata, data: { "drains.json": text } }]).drains).toBe(text);
+    const broken = plan([{ metadata, data: { "drains.json": "{" } }]);
+    expect(broken.drains).toBeUndefined();
+    expect(broken.problems).toContainEqual(
+      expect.objectContaining({ kind: "ConfigMap", name: "tombolo-operations" }),
+    );
   });
 
   test("readers stay when their ConfigMap has no such key, or one that cannot be read", () => {

@@ -47,6 +47,7 @@ function desired(fields: Partial<DesiredFiles>): DesiredFiles {
     authority: undefined,
     authorityMissing: false,
     readers: undefined,
+    drains: undefined,
     peers: new Map(),
     peersWhole: true,
     problems: [],
@@ -62,6 +63,8 @@ describe("createObjectDirectory()", () => {
     await directory.apply(withWest({ profile: PROFILE, readers: "users: []\n" }));
     expect(await readClusterProfile(root)).toEqual(PROFILE);
     expect(await readFile(join(root, "remote-users.yaml"), "utf8")).toBe("users: []\n");
+    await directory.apply(withWest({ drains: "{}\n" }));
+    expect(await readFile(join(root, "operations", "drains.json"), "utf8")).toBe("{}\n");
     const [peer] = await readInstalledPeers(root);
     expect(peer).toMatchObject({ name: "west", problem: undefined });
     expect((await stat(join(root, "peers", "west", "client.key"))).mode & 0o777).toBe(0o600);

@@ -62,6 +62,23 @@ describe("formatStatuses()", () => {
     );
   });
 
+  test("names the drains that are in force", () => {
+    const drain = { cluster: "west", percent: 25, graceSeconds: 30, toldBy: "west" };
+    const drains = [
+      { ...drain, services: [], secondsLeft: 3_570, reason: "kernel" },
+      { ...drain, services: ["shop/cart"], secondsLeft: 0, reason: "" },
+    ];
+    const shown = status([WEST]);
+    const text = formatStatuses(
+      [{ ...shown, apiserver: shown.apiserver && { ...shown.apiserver, drains } }],
+      output,
+    );
+    expect(text).toContain(
+      "! east: west is drained by 25 % (59m 30s left, told by west): kernel\n",
+    );
+    expect(text).toContain("! east: shop/cart in west is drained by 25 % (no end, told by west)\n");
+  });
+
   test("says of a connected peer without a heartbeat that one is waited for", () => {
     const unheard = { ...WEST, heartbeatAgeSeconds: -1 };
     expect(formatStatuses([status([unheard])], output)).toMatch(/ready +waiting /);

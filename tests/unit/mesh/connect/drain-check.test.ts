@@ -22,9 +22,9 @@ function checker(result: Partial<ExecResult>) {
 describe("createPodDrainChecker()", () => {
   test("asks inside the apiserver's pod", async () => {
     const answer = { affected: 1, short: [], problems: [] };
-    const { ran, checkDrain } = checker({ stdout: JSON.stringify(answer) });
-    expect(await checkDrain({ cluster: "west", services: ["a/b"] }, never)).toEqual(answer);
-    expect(ran[0]?.argv).toEqual(["mesh", "facts", "--drain-of", "west", "--service", "a/b"]);
+    const asked = checker({ stdout: JSON.stringify(answer) });
+    expect(await asked.checkDrain({ cluster: "west", services: ["a/b"] }, never)).toEqual(answer);
+    expect(asked.ran[0]?.argv).toEqual(["mesh", "facts", "--drain-of", "west", "--service", "a/b"]);
   });
 
   test.each([
