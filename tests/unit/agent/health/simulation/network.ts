@@ -1,5 +1,6 @@
 // A network with faults, as one node sees it: clusters of nodes, a path to each with its round
-// trip, and what is wrong when. Nothing here knows the judge; the truth that it is measured by is here.
+// trip, and what is wrong when. Nothing here knows the judge; the truth that it is measured by is
+// here.
 import type { Family } from "../../../../../agent/health/observation.ts";
 
 export interface SimulatedCluster {

@@ -254,11 +254,12 @@ export function runScenario(
     const aliased = scenario.faults.some(
       ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
     );
-    // All who are asked, the second look included, may be silent while others would have answered.
+    // All who are asked, the second look at a suspect included, may be silent while others would have answered.
+    const looks = transition.from === "suspect" ? 2 : 1;
     const asked = prober.asked(clusterId, family);
     const nodes = clusters.find(({ id }) => id === clusterId)?.nodes.length ?? 0;
     const unlucky =
-      asked.length >= Math.min(nodes, 2 * NODES_PER_CLUSTER) &&
+      asked.length >= Math.min(nodes, looks * NODES_PER_CLUSTER) &&
       asked.every((node) => isSilenced(scenario, { clusterId, family, node }, lastMs));
     // Beyond the budget, without a second look, loss alone makes seven silent rounds at times.
     const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;

@@ -1,6 +1,7 @@
 // A scenario from a seed: some clusters, and up to four faults at random times. One of two hundred
 // is long, so that hold-downs reach their longest; as many are of a large mesh. A cluster in five
-// has more nodes than are probed, and a mesh in ten more of them than its budget lets it probe at once.
+// has more nodes than are probed, and a mesh in ten more of them than its budget lets it probe at
+// once.
 import type { Family } from "../../../../../agent/health/observation.ts";
 import type { Fault, FaultKind, Network, SimulatedCluster } from "./network.ts";
 

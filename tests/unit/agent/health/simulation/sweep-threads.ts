@@ -1,5 +1,6 @@
 // The sweep in threads of plain Node: every global that code looks up in Jest's sandbox costs a
-// call, which makes the same scenarios take twice as long there, and a machine has more than one core.
+// call, which makes the same scenarios take twice as long there, and a machine has more than one
+// core.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Seeds, Sweep } from "./sweep.ts";
