@@ -8,6 +8,8 @@ import { createHold, type Hold } from "../../../../apiserver/drill/hold.ts";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
 import { createFakeClock, type FakeClock } from "../../../fakes/clock.ts";
 
+const ANSWER_MS = 250;
+
 interface Setup {
   readonly clock: FakeClock;
   readonly faults: DaemonFaults;
@@ -25,7 +27,7 @@ function setup(): Setup {
     nats: undefined,
     sessions,
     die: (ttlMs) => void did.push(`die ${ttlMs}`),
-    afterAnswer: () => clock.sleep(250, new AbortController().signal),
+    afterAnswer: () => clock.sleep(ANSWER_MS, new AbortController().signal),
     clock,
     log: silentLogger,
   });
