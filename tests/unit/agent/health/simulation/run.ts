@@ -254,7 +254,7 @@ export function runScenario(
     const aliased = scenario.faults.some(
       ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
     );
-    // All who are asked, the second look at a suspect included, may be silent while others would have answered.
+    // All who are asked may be silent while others would answer; of a suspect, twice as many.
     const looks = transition.from === "suspect" ? 2 : 1;
     const asked = prober.asked(clusterId, family);
     const nodes = clusters.find(({ id }) => id === clusterId)?.nodes.length ?? 0;
