@@ -10,7 +10,7 @@ import type { CanaryEvidence } from "./samples.ts";
 export interface CanaryCollector {
   /** Throws when a node does not take the order: nothing would be known of its clients. */
   start(ttlMs: number, signal: AbortSignal): Promise<void>;
-  /** Reads what is new; nodes that do not answer are read later. */
+  /** Reads what is new and renews the order; nodes that do not answer are read later. */
   poll(signal: AbortSignal): Promise<void>;
   /** Sends no more, waits until the last request must have ended, and reads to the end. */
   finish(signal: AbortSignal): Promise<void>;
@@ -18,6 +18,8 @@ export interface CanaryCollector {
   /** Nodes that did not give all of their records at the end. */
   readonly silent: readonly string[];
 }
+
+const RENEW_MS = 5_000;
 
 interface Tally {
   readonly records: CanaryRecord[];
@@ -36,6 +38,8 @@ export function createCanaryCollector(options: {
     plans.map((plan) => [plan, plan.orders.map(() => ({ records: [], kept: [] }))]),
   );
   const silent = new Set<string>();
+  let ttlMs = 0;
+  let renewedAtMs = 0;
 
   /** One answer; true if there may be more already. */
   async function read(plan: CanaryPlan, signal: AbortSignal): Promise<boolean | undefined> {
@@ -68,15 +72,29 @@ export function createCanaryCollector(options: {
     await Promise.all(plans.map((plan) => readAll(plan, signal)));
   };
 
+  /** The same orders again only take longer. */
+  async function renew(signal: AbortSignal): Promise<void> {
+    if (clock.monotonicMs() - renewedAtMs < RENEW_MS) return;
+    renewedAtMs = clock.monotonicMs();
+    const again = plans.map(({ place, orders }) =>
+      askQuietly(mesh, place, { ask: "canaries", drill, orders, ttlMs }, signal),
+    );
+    await Promise.all(again);
+  }
+
   return {
-    start: async (ttlMs, signal) => {
+    start: async (wantedMs, signal) => {
+      ttlMs = wantedMs;
+      renewedAtMs = clock.monotonicMs();
       await Promise.all(
         plans.map(({ place, orders }) =>
           mesh.ask(place, { ask: "canaries", drill, orders, ttlMs }, signal),
         ),
       );
     },
-    poll: readEverywhere,
+    poll: async (signal) => {
+      await Promise.all([renew(signal), readEverywhere(signal)]);
+    },
     finish: async (signal) => {
       const stop = { ask: "canaries", drill, orders: [], ttlMs: 0 } as const;
       await Promise.all(plans.map(({ place }) => askQuietly(mesh, place, stop, signal)));

@@ -88,7 +88,7 @@ const NUMBERS: ReadonlySet<string> = new Set(["percent", "flow-percent", "max-lo
 /** The value that a file with the same words would give. */
 export function definitionFromFlags(flags: DefinitionFlags): DrillDefinition {
   const value: Record<string, unknown> = { version: DEFINITION_VERSION };
-  const name = flags.name ?? [flags.fault, flags.cluster].filter(Boolean).join("-").slice(0, 40);
+  const name = flags.name ?? [flags.fault, flags.cluster].filter(Boolean).join("-").slice(0, 36);
   for (const [flag, path] of FLAG_PATHS) {
     const given = flag === "name" ? name : flags[flag];
     if (given === undefined || given.length === 0) continue;

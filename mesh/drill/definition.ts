@@ -108,7 +108,7 @@ export interface DrillDefinition {
 /** The longest that a fault may last: canaries are ordered for an hour at most. */
 const DURATION_MAX_MS = 30 * 60_000;
 const SERVICE = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const DRILL_NAME = /^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/;
+const DRILL_NAME = /^[a-z0-9]([-a-z0-9]{0,34}[a-z0-9])?$/;
 const FIELDS = [
   "version",
   "name",
@@ -146,7 +146,7 @@ export function definitionFrom(value: unknown, place: Place): DrillDefinition {
   }
   const name = fields.requiredText("name");
   if (!DRILL_NAME.test(name)) {
-    throw fields.wrong("name", `is "${name}": want at most 40 of a-z, 0-9 and inner dashes`);
+    throw fields.wrong("name", `is "${name}": want at most 36 of a-z, 0-9 and inner dashes`);
   }
   const fault = faultFrom(fields);
   const time = (key: string, min: number, max = DURATION_MAX_MS): number | undefined =>

@@ -9,7 +9,7 @@
 import type { Clock } from "../core/clock.ts";
 import { isMeshError, messageFromError } from "../core/errors.ts";
 import { createCanaryCollector, type CanaryCollector } from "./canary-collector.ts";
-import type { DrillDefinition } from "./definition.ts";
+import { CONTROL_PLANE_KINDS, type DrillDefinition } from "./definition.ts";
 import { placeName, type DrillMesh } from "./drill-mesh.ts";
 import { evaluateServices, judgeRun, type Ending } from "./evaluate.ts";
 import { gatherFacts, type MeshFacts } from "./facts.ts";
@@ -46,6 +46,8 @@ export interface RunParts {
 const POLL_MS = 1_000;
 /** Probe rounds come every 100 ms; a fault shall meet them at any point. */
 const PHASE_MAX_MS = 1_000;
+/** Canaries of a drill whose coordinator died keep others from drilling for so long. */
+const CANARY_TTL_MS = 20_000;
 /** Cleaning up may take so long, whatever does not answer. */
 const CLEANUP_MS = 120_000;
 const RESTORATION_MS = 30_000;
@@ -111,7 +113,10 @@ class Run {
     this.#stopper = run.stopper;
     this.#startedAtMs = run.startedAtMs;
     const plans = run.plan.canaries;
-    this.#canaries = createCanaryCollector({ mesh, drill, plans, facts: run.facts, clock });
+    // Each run's canaries are a flock of their own: records of an earlier run are none of this.
+    const flock = `${drill}-${parts.number}`;
+    const { facts } = run;
+    this.#canaries = createCanaryCollector({ mesh, drill: flock, plans, facts, clock });
     const sinceMs = run.startedAtMs;
     this.#timeline = createTimelineCollector({ mesh, facts: run.facts, sinceMs });
   }
@@ -124,7 +129,7 @@ class Run {
       observer.phase("snapshot");
       this.#before = await takeSnapshots(mesh, this.#facts, this.#stopper.signal);
       observer.phase("canaries");
-      await this.#canaries.start(this.#wholeMs(), this.#stopper.signal);
+      await this.#canaries.start(this.#canaryTtlMs(), this.#stopper.signal);
       watched.push(...this.#watch(watching.signal));
       observer.phase("baseline");
       await this.#baseline();
@@ -280,10 +285,10 @@ class Run {
     };
   }
 
-  /** How long canaries are needed at most, from their order on. */
-  #wholeMs(): number {
-    const { baselineMs, durationMs, failbackMs } = this.#parts.definition;
-    return baselineMs + PHASE_MAX_MS + durationMs + failbackMs + CLEANUP_MS;
+  /** They are renewed, but not while the drill breaks whoever carries the words. */
+  #canaryTtlMs(): number {
+    const { fault, durationMs } = this.#parts.definition;
+    return CANARY_TTL_MS + (CONTROL_PLANE_KINDS.has(fault.kind) ? durationMs : 0);
   }
 }
 

@@ -69,7 +69,7 @@ interface FakeNode {
 
 interface FakeCanaries {
   readonly drill: string;
-  readonly endMs: number;
+  endMs: number;
   sending: boolean;
   readonly orders: readonly { order: CanaryOrder; records: CanaryRecord[]; kept: KeptFlow[] }[];
   nextMs: number;
@@ -284,6 +284,12 @@ export function createFakeDrillMesh(
   function order(node: FakeNode, question: Question & { readonly ask: "canaries" }): void {
     if (question.orders.length === 0) {
       if (node.canaries !== undefined) node.canaries.sending = false;
+      return;
+    }
+    const own = node.canaries;
+    const asked = JSON.stringify(own?.orders.map((one) => one.order));
+    if (own?.drill === question.drill && asked === JSON.stringify(question.orders)) {
+      own.endMs = clock.nowMs() + question.ttlMs;
       return;
     }
     node.canaries = {

@@ -20,7 +20,7 @@ async function plan(flags: DefinitionFlags): Promise<DrillPlan> {
 }
 
 describe("planDrill()", () => {
-  test("a black hole: the cluster's nodes, services with backends there, clients apart", async () => {
+  test("a black hole: the cluster's nodes, backends there, clients elsewhere", async () => {
     const { effects, services, canaries, capacity } = await plan({
       fault: "cluster-black-hole",
       cluster: "west",
