@@ -148,14 +148,14 @@ function planSource(service: ServiceFacts, from: string, { effects }: PlanContex
   const plans = service.frontends.map(({ groups }): SourcePlan => {
     const isTouched = (group: GroupFacts, node: string): boolean =>
       effects.touches({ from, to: group.cluster, node });
-    const count = (group: GroupFacts, lost: boolean): number =>
+    const count = (group: GroupFacts, { lost }: { lost: boolean }): number =>
       group.backends.filter(({ up, node }) => up && !(lost && isTouched(group, node))).length;
-    const serving = (lost: boolean): Serving => {
+    const serving = ({ lost }: { lost: boolean }): Serving => {
       const { minHealthy } = service;
       const mostBackends = Math.max(0, ...groups.map(({ backends }) => backends.length));
       const left = groups.map((group): ServingGroup => ({
         ...group,
-        backends: count(group, lost),
+        backends: count(group, { lost }),
       }));
       return predictServing(left, { minHealthy, mostBackends });
     };
@@ -164,8 +164,8 @@ function planSource(service: ServiceFacts, from: string, { effects }: PlanContex
       cluster: from,
       backends: all.length,
       touched: all.filter(Boolean).length,
-      before: serving(false),
-      after: serving(effects.takesAway),
+      before: serving({ lost: false }),
+      after: serving({ lost: effects.takesAway }),
     };
   });
   const empty = { cluster: from, backends: 0, touched: 0 };
