@@ -3,8 +3,8 @@
 // A cluster that is drained for one service keeps its share of what the drain leaves it, and yields
 // the rest:
 //
-//   drained 100 %, no sessions   behind all others, in a tier of its own: the datapath comes back to
-//                                it by itself when nobody else can serve
+//   drained 100 %, no sessions   behind all others, in a tier of its own: the datapath comes back
+//                                to it by itself when nobody else can serve
 //   drained 100 %, sessions      weight 0, so that its clients move too; as it was while no other
 //                                cluster has healthy backends
 //   drained by less              what it yields goes to the others of its tier; where it stands

@@ -1,4 +1,5 @@
 // The kinds that are mirrored: how each is read at the peer and where it stands in our cache.
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { createTable } from "../../mesh/core/table.ts";
 import {
   cachedDrainsPrefix,
@@ -27,6 +28,8 @@ import { claimsOfEndpoint, claimsOfNode, claimsOfService } from "./record-claims
 
 /** What older peers have not is optional: nobody waits until it is read. */
 export type MirroredKindName = ExportedKind | "drains";
+
+export type ParseRecord<T> = (name: string, value: Buffer, cluster: ClusterIdentity) => T;
 
 export interface MirroredKind {
   readonly kind: MirroredKindName;

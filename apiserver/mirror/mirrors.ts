@@ -7,13 +7,8 @@ import type { Logger } from "../../mesh/core/logger.ts";
 import { CLUSTER_CONFIG_PREFIX } from "../../mesh/kvstore/keys.ts";
 import { createBell, watchDirectory } from "../directory-watch.ts";
 import type { ConfiguredPeers } from "./configured-peers.ts";
-import type { MirroredKindName } from "./kinds.ts";
-import {
-  createPeerMirror,
-  type ParseRecord,
-  type PeerMirror,
-  type PeerMirrorOptions,
-} from "./peer.ts";
+import type { MirroredKindName, ParseRecord } from "./kinds.ts";
+import { createPeerMirror, type PeerMirror, type PeerMirrorOptions } from "./peer.ts";
 import { readPeerDirectory, type PeerEntry } from "./peer-directory.ts";
 import type { PeerStatus } from "./peer-status.ts";
 import { removeCachedPeer } from "./removal.ts";

@@ -38,7 +38,7 @@ import type { PeerFile } from "../../mesh/connect/peer-file.ts";
 import type { Hold } from "../drill/hold.ts";
 import type { Claims } from "./claims.ts";
 import type { ClusterIds } from "./cluster-ids.ts";
-import { createMirroredKinds, type MirroredKindName } from "./kinds.ts";
+import { createMirroredKinds, type MirroredKindName, type ParseRecord } from "./kinds.ts";
 import type { PeerEntry } from "./peer-directory.ts";
 import { statusFromPeer, type PeerStatus } from "./peer-status.ts";
 
@@ -74,8 +74,6 @@ export interface PeerMirror {
   records<T>(kind: MirroredKindName, parse: ParseRecord<T>): T[];
   status(): PeerStatus;
 }
-
-export type ParseRecord<T> = (name: string, value: Buffer, cluster: ClusterIdentity) => T;
 
 const RECONNECT_BASE_MS = 250;
 /** A refused or unreachable peer is looked at again this often at the latest. */

@@ -7,7 +7,8 @@
 //   namespace   secrets      get, list, watch    follows all of ours
 //   namespace   secrets      create              tombolo-ca, tombolo-agent
 //   namespace   secrets      update              tombolo-agent
-//   namespace   configmaps   get, list, watch    tombolo-cluster, tombolo-readers, tombolo-operations
+//   namespace   configmaps   get, list, watch    tombolo-cluster, tombolo-readers,
+//                                                tombolo-operations
 //   namespace   configmaps   list, get, create, update    tombolo-identities-N
 //   namespace   events       create              what is wrong with a Secret or ConfigMap
 //   cluster     nodes        list, watch         endpoints, where tombolo-cluster names none

@@ -40,7 +40,7 @@ CLUSTER is a context, or a cluster's own name. A cluster whose apiserver does no
 the others: then each of the others that this machine has a context for is told to drain it.
 Ordering again changes the drain. docs/drain.md tells how it is done.
 
-  --for          when it ends by itself, with every program dead: 30s, 15m, 2h, 1.5h (default: never)
+  --for          when it ends by itself, with every program dead: 30s, 15m, 2h (default: never)
   --percent      share of new connections that goes elsewhere, 1 to 100 (100)
   --service      only this service; may be given again
   --grace        how long established connections are left alone before they are reset; only with

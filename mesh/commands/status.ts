@@ -30,7 +30,8 @@ const USAGE = `Usage: mesh status [--context NAME|all] [--output table|json]
 Shows for every context its cluster, whether its apiserver runs, and its peers: their state, the
 age of their last heartbeat, how many records of each kind are mirrored, how many were rejected.
 Then the operations plane: nats-server, how much its streams hold, the links to peers' servers.
-Drains that are in force are named below. The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
+Drains that are in force are named below. The exit status is 0 if every apiserver is ready and every
+peer in sync, otherwise 1.
 
 Of a Kubernetes cluster it asks the apiserver in its pod, as kubectl exec does. A context that is
 named may be one of the kubeconfig; without any name, and without contexts of this machine's own,
