@@ -63,7 +63,7 @@ export function createClusterHealthTarget(map: ClusterHealthMap): ClusterHealthT
     return true;
   }
 
-  function wantedOf(view: ClusterView, isolated: boolean): FamilyHealth {
+  function wantedOf(view: ClusterView, { isolated }: HealthView): FamilyHealth {
     if (view.state === "down") return { health: ClusterHealth.down, heldBackPercent: 0 };
     if (isolated) return { health: ClusterHealth.lastResort, heldBackPercent: 0 };
     switch (view.state) {
@@ -90,7 +90,7 @@ export function createClusterHealthTarget(map: ClusterHealthMap): ClusterHealthT
       for (const cluster of view.clusters) {
         const { clusterId, family } = cluster;
         const row = wanted.get(clusterId) ?? held.get(clusterId) ?? { 4: WELL, 6: WELL };
-        wanted.set(clusterId, { ...row, [family]: wantedOf(cluster, view.isolated) });
+        wanted.set(clusterId, { ...row, [family]: wantedOf(cluster, view) });
       }
       return [...wanted].filter(([id, row]) => write(id, row)).map(([id]) => id);
     },

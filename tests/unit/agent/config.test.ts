@@ -33,11 +33,20 @@ describe("parseAgentConfig()", () => {
       overlay: { device: "tombolo_vxlan", port: 8472, underlayMtu: 1500 },
       procSysNet: "/proc/sys/net",
       masquerade: false,
+      health: { enabled: true, intervalMs: 100, nodesPerCluster: 3 },
       cni: undefined,
       healthListen: undefined,
       metricsListen: undefined,
       operations: undefined,
     });
+  });
+
+  test("takes how health is found out, and refuses what would not work", () => {
+    const health = { enabled: false, intervalMs: 200 };
+    expect(parse({ health }).health).toEqual({ ...health, nodesPerCluster: 3 });
+    expect(() => parse({ health: { intervalMs: 1 } })).toThrow(
+      'Cannot use "health.intervalMs" of agent configuration "a.json": want a whole number',
+    );
   });
 
   test("takes an overlay and addresses to listen on", () => {
