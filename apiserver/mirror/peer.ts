@@ -157,10 +157,7 @@ class Peer implements PeerMirror {
     this.#identity = cluster;
     this.#single.put(clusterConfigKey(this.#name), config.value);
     const version = await ownStore.get(cachedVersionKey(this.#name), signal);
-    if (version !== undefined) {
-      this.#single.put(cachedVersionKey(this.#name), version.value);
-      this.#release = parseVersionRecord(this.#name, version.value);
-    }
+    if (version !== undefined) this.#single.put(cachedVersionKey(this.#name), version.value);
     return cluster;
   }
 

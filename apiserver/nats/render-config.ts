@@ -90,9 +90,9 @@ export function renderNatsConfig(config: NatsConfig): string {
 }
 
 /**
- * Links that we dial cannot change while nats-server runs, and what accounts import of each other is
- * not taken over whole by a reload (2.9.10: questions of a new peer reach nobody). So only other
- * certificates under the same names are read by the running server.
+ * Links that we dial cannot change while nats-server runs, and what accounts import of each other
+ * is not taken over whole by a reload (2.9.10: questions of a new peer reach nobody). So only
+ * other certificates under the same names are read by the running server.
  */
 export function needsRestart(before: string, after: string): boolean {
   return before !== after;

@@ -21,8 +21,8 @@ import { CONTEXT_FLAGS, CONTEXT_HELP } from "./select-context.ts";
 const USAGE = `Usage: mesh events [--follow] [--context NAME] [--cluster NAME] [--kind KIND]
                    [--severity LEVEL] [--since 1h] [--limit N] [--output table|json]
 
-Shows what happened in the mesh, oldest first: clusters, nodes and backends that failed and came back,
-drains, drills, sessions between clusters. Every cluster keeps what it and its peers have told, for
+Shows what happened in the mesh, oldest first: clusters, nodes and backends that failed and came
+back, drains, drills, sessions between clusters. Every cluster keeps what it and its peers have told, for
 a week; the one of --context is asked. Without NATS there are no events here; they stand in the logs
 of agents and apiservers all the same.
 

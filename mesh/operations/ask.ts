@@ -1,5 +1,5 @@
-// Questions and answers as values: the asking side, and the answering side that lets nothing through
-// that is not a question. An answer is `{"answer": …}`, a refusal `{"error": ONE SENTENCE}`.
+// Questions and answers as values: the asking side, and the answering side that lets nothing
+// through that is not a question. An answer is `{"answer": …}`, a refusal `{"error": ONE SENTENCE}`.
 import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import type { OperationsConnection } from "./connection.ts";
 import { parseQuestion } from "./parse-question.ts";

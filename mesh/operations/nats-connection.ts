@@ -1,12 +1,12 @@
-// The connection to a cluster's NATS. The client's own reconnecting is off: every attempt here reads
-// the certificates anew, waits with our back-off, and ends when the signal does.
+// The connection to a cluster's NATS. The client's own reconnecting is off: every attempt here
+// reads the certificates anew, waits with our back-off, and ends when the signal does.
 //
 //   connecting ─► connected ─► (lost) ─► back off ─► connecting …        until the signal aborts
-//                    ├─ sends what waits in the buffer, one by one, each until a stream has taken it
+//                    ├─ sends what waits in the buffer, each until a stream has taken it
 //                    └─ answers what is asked
 import { connect, headers, type NatsConnection as Client, type Msg, type TlsOptions } from "nats";
 import { createBackoff } from "../core/backoff.ts";
-import { abortedError, throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
+import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { MeshError, messageFromError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import {
@@ -18,6 +18,7 @@ import {
 import { mayBeTriedAgain, translateNatsError } from "./nats-errors.ts";
 import { ensureStream, followStream, parseAck, readStream } from "./nats-streams.ts";
 import { createPublishBuffer } from "./publish-buffer.ts";
+import { endedWith, whileOpen } from "./work-limits.ts";
 
 export interface NatsConnectionOptions {
   /** Who we are, as the server's monitoring shows it. */
@@ -375,32 +376,5 @@ class Connection implements OperationsConnection {
   #tell(reason: string, log: Logger): void {
     if (reason !== this.#lastError) log.warn("Operations plane is not connected", { reason });
     this.#lastError = reason;
-  }
-}
-
-/** What the work gives, or `unavailable` as soon as the connection ends: the library goes on waiting. */
-async function whileOpen<T>(client: Client, work: Promise<T>): Promise<T> {
-  const closed = client.closed().then(() => {
-    throw new MeshError("unavailable", "the connection has ended");
-  });
-  closed.catch(() => {}); // It ends at some time, mostly long after the work.
-  work.catch(() => {}); // Nobody waits for it when the connection has ended.
-  return Promise.race([work, closed]);
-}
-
-/** What the work gives, or `aborted` as soon as the signal is; what comes later is nobody's. */
-async function endedWith<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    work.catch(() => {}); // Nobody waits for it any more.
-    throw abortedError(signal);
-  }
-  const cut = Promise.withResolvers<never>();
-  const onAbort = (): void => cut.reject(abortedError(signal));
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, cut.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    work.catch(() => {}); // Nobody waits for it any more.
   }
 }

@@ -1,5 +1,5 @@
-// An event as it came out of a stream: checked against the subject that it stood under, because that
-// is what the server has checked against who sent it.
+// An event as it came out of a stream: checked against the subject that it stood under, because
+// that is what the server has checked against who sent it.
 import { MeshError } from "../core/errors.ts";
 import { EVENT_KINDS, EVENT_MAX_BYTES, EVENT_SEVERITIES, type MeshEvent } from "./event.ts";
 import { ReceivedObject } from "./received-json.ts";

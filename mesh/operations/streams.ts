@@ -1,5 +1,5 @@
-// The two streams of every cluster, with their limits. What a peer says comes into the cluster's own
-// streams, so a mesh that is cut in pieces keeps what each piece has heard.
+// The two streams of every cluster, with their limits. What a peer says comes into the cluster's
+// own streams, so a mesh that is cut in pieces keeps what each piece has heard.
 import type { StreamDefinition } from "./connection.ts";
 import { EVENT_MAX_BYTES } from "./event.ts";
 

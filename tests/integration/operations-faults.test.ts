@@ -1,5 +1,5 @@
-// An operations plane that fails in the ways that servers and networks do: killed under load, silent,
-// out of descriptors. Nothing may hang, and what is lost is counted.
+// An operations plane that fails in the ways that servers and networks do: killed under load,
+// silent, out of descriptors. Nothing may hang, and what is lost is counted.
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { execFileSync } from "node:child_process";
 import type { OperationsConnection } from "../../mesh/operations/connection.ts";

@@ -1,5 +1,5 @@
-// Three real nats-servers, each with its cluster's own authority, in a full mesh of leaf nodes: what
-// passes between clusters, what does not, and links that come and go while the servers run.
+// Three real nats-servers, each with its cluster's own authority, in a full mesh of leaf nodes:
+// what passes between clusters, what does not, and links that come and go while the servers run.
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { connect } from "nats";
 import { linksOf, readNatsReport } from "../../apiserver/nats/monitor.ts";
