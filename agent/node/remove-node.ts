@@ -7,6 +7,7 @@ import { removeDatapath } from "../../bpf/datapath.ts";
 import { detachClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
+import { findCgroupPath } from "../apply/cgroup-place.ts";
 import { createIpCommand, type IpCommand } from "../apply/ip-command.ts";
 import { HOST_DEVICE } from "../apply/node-devices.ts";
 import { ROUTE_PROTOCOL } from "../apply/route-operations.ts";
@@ -14,6 +15,7 @@ import type { AddressRecord } from "../cni/address-book.ts";
 import { ADDRESS_BOOK, openNodeAddressBook } from "../cni/node-address-book.ts";
 import { HOST_INTERFACE_NAME } from "../cni/wiring.ts";
 import type { AgentConfig } from "../config.ts";
+import { removeCanaryCgroup } from "../drill/canaries.ts";
 import { removeMasquerade } from "../masquerade/masquerade.ts";
 import { CONFLIST_NAME } from "./conflist.ts";
 import { uninstallPlugin } from "./install-plugin.ts";
@@ -87,6 +89,10 @@ function stepsFor(config: AgentConfig, home: string | undefined): readonly Step[
         removeDatapath(bpfRoot, overlayIfindex === undefined ? {} : { overlayIfindex });
         await ignoreMissing(rmdir(bpfRoot));
       },
+    },
+    {
+      what: "canaries' cgroup",
+      run: () => removeCanaryCgroup(findCgroupPath(config.cgroup)),
     },
     {
       what: "devices",

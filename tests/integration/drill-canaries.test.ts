@@ -47,7 +47,7 @@ beforeEach(async () => {
   datagrams.on("message", (message, from) => {
     const n = Number(message.toString());
     seen.set(n, (seen.get(n) ?? 0) + 1);
-    const answer = (): void => void datagrams.send(`west/one ${n}\n`, from.port, from.address);
+    const answer = (): void => datagrams.send(`west/one ${n}\n`, from.port, from.address);
     const times = [1, 0, 2, 4][n % 4] ?? 0;
     for (let i = 0; i < times; i++) answer();
   });

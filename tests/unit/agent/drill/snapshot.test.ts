@@ -28,7 +28,7 @@ function setup(ids: { service: number; backends: readonly [number, number] }) {
   const group = { clusterId: 2, tier: 0, weight: 2, backendCount: 2 };
   maps.groups.put({ serviceId, index: 0 }, group);
   for (const [i, backendId] of ids.backends.entries()) {
-    const slot = backendId < ids.backends[1 - i]! ? 0 : 1;
+    const slot = backendId === Math.min(...ids.backends) ? 0 : 1;
     maps.backendSlots.put({ serviceId, clusterId: 2, slot }, { backendId });
     maps.backends.put(
       { backendId },
@@ -58,7 +58,8 @@ describe("takeSnapshot()", () => {
   test("tells a backend that is down, a drained cluster and a route that is missing", async () => {
     const parts = setup({ service: 1, backends: [1, 2] });
     const before = await takeSnapshot(parts, signal);
-    const row = parts.maps.backends.get({ backendId: 1 })!;
+    const row = parts.maps.backends.get({ backendId: 1 });
+    if (row === undefined) throw new Error("The backend that was written is not there");
     parts.maps.backends.put({ backendId: 1 }, { ...row, state: BackendState.down });
     parts.maps.clusterState.put(2, { ...NEVER_WRITTEN, drainedPercent: 10 });
     parts.ip.answers.set("-4 route show proto 84", []);
