@@ -264,7 +264,12 @@ export function runScenario(
     // Beyond the budget, without a second look, loss alone makes seven silent rounds at times.
     const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;
     const ownFault =
-      nowMs - truth.lastCutMs <= DETECTION_MS || slowed || aliased || unlucky || starved;
+      nowMs - truth.lastCutMs <= DETECTION_MS ||
+      slowed ||
+      aliased ||
+      unlucky ||
+      starved ||
+      outrun();
     hold(
       ownFault || (!hadAnyWitness(hadWitness) && nowMs - uplinkCutMs <= DETECTION_MS),
       "it is well",
@@ -272,6 +277,15 @@ export function runScenario(
     if (truth.cutSinceMs === undefined || !truth.wasUsedAtCut) return;
     if (!isCleanWitness(clusterId, truth.cutSinceMs - DETECTION_MS)) return;
     detectionsMs.push(nowMs - truth.cutSinceMs);
+  }
+
+  /** A moment of the uplink was shorter than a round trip: answers under way missed it. */
+  function outrun(): boolean {
+    let cutMs = 0;
+    for (let atMs = nowMs - DETECTION_MS; atMs <= nowMs; atMs += 10) {
+      if (isUplinkCut(scenario, atMs)) cutMs += 10;
+    }
+    return cutMs > 0 && cutMs < 1.25 * Math.max(...clusters.map((c) => c.roundTripMs));
   }
 
   function isAffected(kind: FaultKind, clusterId: number): boolean {
@@ -331,7 +345,12 @@ export function runScenario(
       hold(!others || view.state === "down", `${key} is cut and ${view.state}`);
     }
     const calmMs = Math.max(truth.wellSinceMs, truth.holdEndsMs, lastGapMs);
-    if (view.state === "down") hold(nowMs - calmMs <= RETURN_MS, `${key} does not come back`);
+    // At one probe a round, answers that vary by a round leave rounds without one, and the return
+    // waits for five in a row.
+    const isThin = scenario.probesPerSecondMax !== undefined || clusters.length > SUSPECTED_MAX;
+    const roundTripMs = clusters.find(({ id }) => id === clusterId)?.roundTripMs ?? 0;
+    if (view.state !== "down" || (isThin && roundTripMs > 0.8 * INTERVAL_MS)) return;
+    hold(nowMs - calmMs <= RETURN_MS, `${key} does not come back`);
   }
 
   /** Somebody of another cluster is untouched since then: no doubt whose fault it is. */
