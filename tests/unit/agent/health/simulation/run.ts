@@ -90,10 +90,8 @@ export function runScenario(
     lastMs = nowMs;
     nowMs = nextRound(nowMs);
   }
-  const cluster = Math.max(
-    0,
-    ...[...counts].map(([key, n]) => (key.startsWith("cluster") ? n : 0)),
-  );
+  const ofClusters = [...counts].filter(([key]) => key.startsWith("cluster"));
+  const cluster = Math.max(0, ...ofClusters.map(([, count]) => count));
   const allowed = transitionsMax("cluster", scenario.durationMs, limits);
   return {
     steps,
@@ -177,10 +175,8 @@ export function runScenario(
     }
     if (!view.isolated) for (const truth of truths) checkDetection(truth, view.clusters);
     if (view.isolated) {
-      hold(
-        transitions.every(({ to }) => to !== "down"),
-        "nobody goes down in isolation",
-      );
+      const isCalm = transitions.every(({ to }) => to !== "down");
+      hold(isCalm, "nobody goes down in isolation");
       hold(blind || !answeredThisRound(), "isolation ends with the first answer");
     }
     if (isUplinkCut(scenario, nowMs) && uplinkCutFor(DETECTION_MS)) {
