@@ -162,7 +162,7 @@ describe("mesh install", () => {
       const { out } = await mesh(installCommand, [...NAME, "-o", "json"]);
       const { changes } = JSON.parse(out) as { changes: { object: string; outcome: string }[] };
       expect(changes.filter(({ outcome }) => outcome !== "unchanged")).toEqual([]);
-      expect(changes).toHaveLength(15);
+      expect(changes).toHaveLength(14);
     },
     LIMIT_MS,
   );
@@ -239,7 +239,7 @@ describe("mesh install", () => {
         clusterName: "east",
         overlay: { underlayMtu: 9000 },
       });
-      expect((await mesh(upgradeCommand, [])).out).toContain("15 unchanged");
+      expect((await mesh(upgradeCommand, [])).out).toContain("14 unchanged");
     },
     LIMIT_MS,
   );
