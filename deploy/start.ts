@@ -19,18 +19,18 @@ for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => abor
 
 try {
   const timeline = createTimeline(output, systemClock);
-  const whole = await runTour({
+  const { whole, page } = await runTour({
     home: process.env["TOMBOLO_HOME"] ?? "/var/lib/tombolo",
     labName: LAB_NAME,
-    mesh: (words) => {
+    mesh: (words, onStderr = () => undefined) => {
       const [program = process.execPath, ...args] = nodeArgv(MESH_MAIN, words);
-      return runCommand({ argv: [program, ...args] }, abort.signal);
+      return runCommand({ argv: [program, ...args], onStderr }, abort.signal);
     },
     timeline,
     clock: systemClock,
     signal: abort.signal,
   });
-  output.write(nextSteps(timeline.elapsedSeconds()));
+  output.write(nextSteps(timeline.elapsedSeconds(), page));
   process.exitCode = whole ? 0 : 1;
 } catch (error) {
   if (abort.signal.aborted && isMeshError(error, "aborted")) {
@@ -53,12 +53,15 @@ function outputFromStream(stream: NodeJS.WriteStream): Output {
   };
 }
 
-function nextSteps(seconds: number): string {
+function nextSteps(seconds: number, page: string): string {
   const commands = [
     ["mesh/bin/mesh lab status", "what runs, and where its logs are"],
     ["mesh/bin/mesh status", "how the clusters see each other"],
     ["mesh/bin/mesh service list --node east-node1", "services and their backends by cluster"],
     ["mesh/bin/mesh bpf services --node east-node1", "the same as the kernel has it"],
+    ["mesh/bin/mesh health --node east-node1", "whom the node hears, and what it concludes"],
+    ["mesh/bin/mesh events --context east", "what happened, as clusters and nodes tell it"],
+    ["mesh/bin/mesh drill show latest", "the drill again"],
     ["mesh/bin/mesh lab exec east/shop/client -- sh", "a shell in the client pod"],
     ["mesh/bin/mesh lab down", "remove everything"],
   ];
@@ -69,5 +72,5 @@ function nextSteps(seconds: number): string {
     "bold",
     `The lab stays up (all of this took ${seconds.toFixed(0)} s). Try:`,
   );
-  return `\n${title}\n${lines.join("\n")}\n`;
+  return `\n${title}\n${lines.join("\n")}\nThe drill's report as a page: ${page}\n`;
 }

@@ -1,9 +1,10 @@
 // What `npm start` shows: a lab of two clusters, connected, with a global service in both; then
-// one cluster loses all of its backends under steady requests. Every figure is measured; nothing
-// here knows how it should come out.
+// one cluster loses all of its backends under steady requests; then a drill cuts a cluster off. Every
+// figure is measured; nothing here knows how it should come out.
 import type { CommandResult } from "../../mesh/core/child-process.ts";
 import { throwIfAborted, type Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
+import type { DrillReport } from "../../mesh/drill/report.ts";
 import { findLabPlace } from "../lab/enter.ts";
 import { bringLabUp } from "../lab/lab.ts";
 import { findCluster } from "../lab/plan.ts";
@@ -12,11 +13,14 @@ import { clusterOfAnswer, formatCounts, summariseRequests } from "../lab/request
 import type { RequestRecord } from "../lab/requests.ts";
 import { serviceTargets, writeService, type LabService } from "../lab/services.ts";
 import { startSteadyClient, type SteadyClient } from "../lab/steady-client.ts";
+import { rehearse } from "./rehearse.ts";
 import type { Timeline } from "./timeline.ts";
 
 const CLUSTERS = ["east", "west"] as const;
 /** The client's own cluster: what it loses is what was near. */
 const LOSING = "east";
+/** The one that is far from the client: all of its packets are lost. */
+const CUT_OFF = "west";
 const BACKEND_PORT = 8080;
 const CART: LabService = {
   namespace: "shop",
@@ -39,15 +43,25 @@ const PROGRAMMED_LIMIT_MS = 30_000;
 export interface TourOptions {
   readonly home: string;
   readonly labName: string;
-  /** Runs `mesh WORDS` with the same home. */
-  readonly mesh: (words: readonly string[]) => Promise<CommandResult>;
+  /** Runs `mesh WORDS` with the same home; hears what it tells meanwhile. */
+  readonly mesh: (
+    words: readonly string[],
+    onStderr?: (text: string) => void,
+  ) => Promise<CommandResult>;
   readonly timeline: Timeline;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
-/** Resolves with whether requests went on without a failure. */
-export async function runTour(options: TourOptions): Promise<boolean> {
+export interface TourResult {
+  /** Requests went on without a failure, and the drill kept its promises. */
+  readonly whole: boolean;
+  readonly drill: DrillReport;
+  /** The drill's report as a page. */
+  readonly page: string;
+}
+
+export async function runTour(options: TourOptions): Promise<TourResult> {
   const { timeline } = options;
   timeline.chapter("Two clusters on this machine");
   const host = await bringUp(options);
@@ -62,9 +76,22 @@ export async function runTour(options: TourOptions): Promise<boolean> {
     timeoutMs: REQUEST_LIMIT_MS,
     clock: options.clock,
   });
+  const wentOn = await showRequests({ host, client }, options);
+
+  timeline.chapter(`A drill: ${CUT_OFF} is cut off`);
+  const service = `${CART.namespace}/${CART.name}`;
+  const { report, page } = await rehearse({ cluster: CUT_OFF, service }, options);
+  return { whole: wentOn && report.verdict === "PASS", drill: report, page };
+}
+
+/** Resolves with whether none of them failed. */
+async function showRequests(
+  { host, client }: { host: PodHost; client: SteadyClient },
+  options: TourOptions,
+): Promise<boolean> {
   try {
     await showBoth(client, options);
-    timeline.chapter(`${LOSING} loses all of its backends`);
+    options.timeline.chapter(`${LOSING} loses all of its backends`);
     return await showLoss({ host, client }, options);
   } finally {
     await client.stop();

@@ -13,6 +13,8 @@ export interface CommandRun {
   readonly input?: string;
   /** The whole environment; the caller's own by default. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Hears what it writes to standard error while it runs; the result has it as well. */
+  readonly onStderr?: (text: string) => void;
 }
 
 export interface CommandResult {
@@ -35,7 +37,10 @@ export async function runCommand(run: CommandRun, signal: AbortSignal): Promise<
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr.push(chunk);
+      run.onStderr?.(chunk.toString());
+    });
     child.on("error", (cause: NodeJS.ErrnoException) => {
       const code = cause.name === "AbortError" ? "aborted" : "not_found";
       reject(new MeshError(code, `Cannot run "${program}"`, { cause }));

@@ -23,6 +23,16 @@ describe("createTimeline()", () => {
     expect(timeline.elapsedSeconds()).toBeCloseTo(11.234);
   });
 
+  test("leaves lines as they are, in colours where somebody looks", () => {
+    const show = (kind: "colour" | "plain"): string => {
+      const { timeline, text } = record(kind);
+      timeline.block((paint) => `a\n${paint("red", "b")}`);
+      return text();
+    };
+    expect(show("plain")).toBe("a\nb\n");
+    expect(show("colour")).toBe("a\n\u001b[31mb\u001b[0m\n");
+  });
+
   test("colours results where somebody looks", () => {
     const { timeline, text } = record("colour");
     timeline.result("bad", "bad");

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { commandOutput, inNamespace, runCommand } from "../../../../mesh/core/child-process.ts";
 
 const never = new AbortController().signal;
@@ -14,6 +17,19 @@ describe("runCommand()", () => {
       never,
     );
     expect(result).toEqual({ status: 3, stdout: "in", stderr: "out\n" });
+  });
+
+  test("hands on what is written to standard error while the program runs", async () => {
+    let heard = "";
+    // The program ends only after its words were heard: whoever hears them removes the directory.
+    const directory = mkdtempSync(join(tmpdir(), "tombolo-child-"));
+    const argv = ["sh", "-c", 'echo now >&2; while [ -e "$0" ]; do :; done', directory] as const;
+    const onStderr = (text: string): void => {
+      heard += text;
+      rmSync(directory, { recursive: true });
+    };
+    expect(await runCommand({ argv, onStderr }, never)).toMatchObject({ stderr: "now\n" });
+    expect(heard).toBe("now\n");
   });
 
   test("does not mind a program that leaves its input unread", async () => {
