@@ -55,7 +55,7 @@ export interface FlowReset {
     readonly ids: Iterable<number>;
     readonly reason: ResetReason;
   }): Promise<ResetOutcome>;
-  /** Flows that went through a service to a cluster that drains. */
+  /** Flows that went to a cluster that drains, through a service that others can serve too. */
   resetDrained(target: {
     readonly clusterId: ClusterId;
     /** "NAMESPACE/NAME"; empty for all. */
@@ -72,6 +72,8 @@ export interface FlowResetOptions extends PassParts {
   readonly namespaces: Namespaces;
   /** Ids of a service's frontends, by its name. */
   readonly serviceIds: (service: string) => Iterable<number>;
+  /** Ids of the frontends that another cluster can serve: only their flows leave for a drain. */
+  readonly movable: (clusterId: ClusterId) => ReadonlySet<number>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -167,10 +169,10 @@ export function createFlowReset(options: FlowResetOptions): FlowReset {
       reset({ kind: "cluster", clusterId, families }, reason),
     resetBackends: ({ ids, reason }) => reset({ kind: "backends", ids: new Set(ids) }, reason),
     resetDrained({ clusterId, services }) {
+      const movable = options.movable(clusterId);
+      const named = services.flatMap((service) => [...options.serviceIds(service)]);
       const serviceIds =
-        services.length === 0
-          ? undefined
-          : new Set(services.flatMap((service) => [...options.serviceIds(service)]));
+        services.length === 0 ? movable : new Set(named.filter((id) => movable.has(id)));
       return reset({ kind: "drained", clusterId, serviceIds }, "drain");
     },
     async count({ service, clusterId }) {

@@ -22,8 +22,8 @@ export type FlowTarget =
   | {
       readonly kind: "drained";
       readonly clusterId: ClusterId;
-      /** Names of services; undefined for all. */
-      readonly serviceIds: ReadonlySet<number> | undefined;
+      /** Frontends, by their ids in the datapath. */
+      readonly serviceIds: ReadonlySet<number>;
     };
 
 export interface FlowFacts {
@@ -72,9 +72,7 @@ function belongs(
     case "backends":
       return target.ids.has(flow.backendId);
     case "drained":
-      return (
-        flow.clusterId === target.clusterId && (target.serviceIds?.has(flow.serviceId) ?? true)
-      );
+      return flow.clusterId === target.clusterId && target.serviceIds.has(flow.serviceId);
   }
 }
 

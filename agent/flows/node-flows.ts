@@ -2,9 +2,11 @@
 // where pods are, the datapath's map of flows, the drains in force.
 import type { DatapathMaps } from "../../bpf/datapath.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
+import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import type { Task } from "../../mesh/core/tasks.ts";
 import type { Agent } from "../agent.ts";
+import type { FrontendState } from "../apply/service-state.ts";
 import type { AddressBook } from "../cni/address-book.ts";
 import { watchNodeAddressBook } from "../cni/node-address-book.ts";
 import { createDiagSocket, openDiagSocket } from "./diag-socket.ts";
@@ -49,6 +51,7 @@ export function createNodeFlows(options: NodeFlowsOptions): NodeFlows {
     rows: flowRowsFromMap(options.maps.flows),
     known: agent.serviceState,
     serviceIds: (service) => serviceIds(agent, service),
+    movable: (clusterId) => movableServices(agent.serviceState().frontends.values(), clusterId),
     clock,
     log,
   });
@@ -74,6 +77,19 @@ function serviceIds(agent: NodeFlowsOptions["agent"], service: string): number[]
   return [...agent.serviceState().frontends].flatMap(([key, { serviceId }]) =>
     agent.services.desired.get(key)?.service === service ? [serviceId] : [],
   );
+}
+
+/** Frontends that a cluster beside this one can serve: flows of the others have nowhere to go. */
+export function movableServices(
+  frontends: Iterable<Pick<FrontendState, "serviceId" | "groups">>,
+  clusterId: ClusterId,
+): ReadonlySet<number> {
+  const movable = new Set<number>();
+  for (const { serviceId, groups } of frontends) {
+    const others = groups.filter((group) => group.clusterId !== clusterId);
+    if (others.some(({ weight, slots }) => weight > 0 && slots.length > 0)) movable.add(serviceId);
+  }
+  return movable;
 }
 
 /** Pods that failed for the same reason are named together. */

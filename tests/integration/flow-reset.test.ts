@@ -85,6 +85,7 @@ beforeAll(async () => {
     rows: flowRowsFromMap(map),
     known: () => ({ backends, backendIds }),
     serviceIds: (service) => [SERVICE_IDS[service as keyof typeof SERVICE_IDS]],
+    movable: () => new Set(Object.values(SERVICE_IDS)),
     clock: systemClock,
     log,
   };

@@ -49,7 +49,7 @@ const backends = (...ids: number[]): FlowTarget => ({ kind: "backends", ids: new
 const drained = (clusterId: number, ...serviceIds: number[]): FlowTarget => ({
   kind: "drained",
   clusterId,
-  serviceIds: serviceIds.length === 0 ? undefined : new Set(serviceIds),
+  serviceIds: new Set(serviceIds),
 });
 
 describe("a flow with a row", () => {
@@ -59,10 +59,10 @@ describe("a flow with a row", () => {
     ["of another cluster", cluster(1, 4, 6), "keep"],
     ["of its backend", backends(1, 7), "reset"],
     ["of other backends", backends(1, 2), "keep"],
-    ["of its cluster's drain", drained(2), "reset"],
     ["of its service's drain", drained(2, 3, 4), "reset"],
+    ["of a drain of services that others cannot serve", drained(2), "keep"],
     ["of another service's drain", drained(2, 4), "keep"],
-    ["of another cluster's drain", drained(1), "keep"],
+    ["of another cluster's drain", drained(1, 3), "keep"],
   ] as const) {
     test(`${what}: ${verdict}`, () => {
       expect(judgeFlow(target, { socket, flow }, known)).toBe(verdict);
@@ -81,7 +81,7 @@ describe("a socket without a row", () => {
     ["to the cluster, other family", cluster(2, 6), "keep"],
     ["to the backend", backends(7), "reset-if-lost"],
     ["to a backend that is not known", backends(8), "keep"],
-    ["to what drains", drained(2), "keep"],
+    ["to what drains", drained(2, 3), "keep"],
   ] as const) {
     test(`${what}: ${verdict}`, () => {
       expect(judgeFlow(target, { socket, flow: undefined }, known)).toBe(verdict);
