@@ -5,6 +5,8 @@ export interface BenchmarkContext {
   /** Fewer items and rounds, to see that everything runs. Its figures mean little. */
   readonly quick: boolean;
   readonly rounds: number;
+  /** What --rounds said, for a benchmark with a number of its own; undefined if nothing. */
+  readonly givenRounds: number | undefined;
   /** A directory of the run's own; removed at the end. */
   readonly directory: string;
   /** Progress for a person who waits. */
@@ -18,12 +20,24 @@ export interface Benchmark {
   run(context: BenchmarkContext): Promise<BenchmarkResult>;
 }
 
+export type Unit = "ms" | "µs" | "rows/s" | "% of a core";
+
 export interface Measurement {
   readonly name: string;
-  readonly unit: "ms" | "µs" | "rows/s";
+  readonly unit: Unit;
   readonly median: number;
   /** One value a round, in order. */
   readonly values: readonly number[];
+}
+
+/** Where the median of a few rounds says too little. */
+export interface Distribution {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly samples: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 export interface Verdict {
@@ -36,6 +50,7 @@ export interface Verdict {
 
 export interface BenchmarkResult {
   readonly measurements: readonly Measurement[];
+  readonly distributions?: readonly Distribution[];
   readonly verdicts: readonly Verdict[];
   /** What a reader must know to judge the figures. */
   readonly notes: readonly string[];
@@ -88,6 +103,11 @@ export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const rank = Math.max(0, Math.ceil(q * sorted.length) - 1);
   return sorted[rank] ?? Number.NaN;
+}
+
+export function distribution(name: string, unit: Unit, values: readonly number[]): Distribution {
+  const of = (q: number): number => quantile(values, q);
+  return { name, unit, samples: values.length, p50: of(0.5), p99: of(0.99), max: of(1) };
 }
 
 export interface RatioQuestion {

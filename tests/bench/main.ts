@@ -5,12 +5,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatTable } from "../../mesh/terminal.ts";
-import { formatNumber, type Benchmark, type BenchmarkResult } from "./benchmark.ts";
+import {
+  formatNumber,
+  type Benchmark,
+  type BenchmarkResult,
+  type Distribution,
+} from "./benchmark.ts";
 import { connectCost } from "./connect.ts";
+import { failover } from "./failover.ts";
 import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { mapFill } from "./map-fill.ts";
 import { kubernetes } from "./kubernetes.ts";
+import { probing } from "./probing.ts";
 import { propagation } from "./propagation.ts";
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -19,6 +26,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   propagation,
   kubernetes,
   connectCost,
+  probing,
+  failover,
 ];
 const ROUNDS = 3;
 /** What shells report for a program that SIGINT has ended. */
@@ -34,13 +43,14 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: "string", multiple: true },
     quick: { type: "boolean", default: false },
-    rounds: { type: "string", default: String(ROUNDS) },
+    rounds: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 const selected = BENCHMARKS.filter(({ name }) => flags.only?.includes(name) ?? true);
-const rounds = flags.quick ? 1 : Number(flags.rounds);
-if (flags.help || selected.length === 0 || !(rounds >= 1)) {
+const givenRounds = flags.rounds === undefined ? undefined : Number(flags.rounds);
+const rounds = flags.quick ? 1 : (givenRounds ?? ROUNDS);
+if (flags.help || selected.length === 0 || !(rounds >= 1) || !((givenRounds ?? 1) >= 1)) {
   process.stderr.write(USAGE);
   process.exit(flags.help ? 0 : 2);
 }
@@ -59,6 +69,7 @@ try {
     const result = await benchmark.run({
       quick: flags.quick,
       rounds,
+      givenRounds,
       directory,
       say,
       signal: abort.signal,
@@ -95,11 +106,33 @@ function formatResults(): string {
       ],
       result.measurements,
     );
+    const distributions = formatDistributions(result.distributions ?? []);
     const verdicts = result.verdicts.map(({ what, ratio, goal, met }) => {
       const answer = met ? "met" : "NOT met";
       return `${what}: ${formatNumber(ratio)} (goal ${goal.kind} ${goal.ratio}: ${answer})\n`;
     });
-    return [`${title}\n`, table, ...verdicts, ...result.notes.map((note) => `${note}\n`)].join("");
+    return [
+      `${title}\n`,
+      table,
+      distributions,
+      ...verdicts,
+      ...result.notes.map((note) => `${note}\n`),
+    ].join("");
   });
   return sections.join("\n");
+}
+
+function formatDistributions(distributions: readonly Distribution[]): string {
+  if (distributions.length === 0) return "";
+  return formatTable(
+    [
+      { header: "what", text: ({ name }) => name },
+      { header: "p50", align: "right", text: ({ p50 }) => formatNumber(p50) },
+      { header: "p99", align: "right", text: ({ p99 }) => formatNumber(p99) },
+      { header: "max", align: "right", text: ({ max }) => formatNumber(max) },
+      { header: "unit", text: ({ unit }) => unit },
+      { header: "samples", align: "right", text: ({ samples }) => String(samples) },
+    ],
+    distributions,
+  );
 }
