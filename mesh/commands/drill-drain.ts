@@ -1,21 +1,25 @@
 // A drain that a drill orders: one record of the drained cluster about itself, with its end, beside
-// whatever operators have ordered.
+// whatever operators have ordered, and through the same store as `mesh drain`.
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { SECRET_FILE_MODE, writeFileAtomic } from "../../pki/atomic-file.ts";
-import { clusterPaths, readClusterProfile } from "../contexts/cluster-directory.ts";
+import { createDirectoryDrainStore } from "../connect/drain-store.ts";
+import { readClusterProfile } from "../contexts/cluster-directory.ts";
 import type { Clock } from "../core/clock.ts";
-import { encodeDrainFile, parseDrainFile } from "../drain/drain-file.ts";
 import type { DrainOrder } from "../drill/drill-mesh.ts";
 import { drainIsInForce, type DrainRecord } from "../kvstore/records/drain.ts";
 
 /** A drill looks at what becomes of established flows, and not for long. */
 const GRACE_SECONDS = 5;
 
+export interface DrainPlace {
+  /** Of the drained cluster. */
+  readonly directory: string;
+  readonly clock: Clock;
+}
+
 export async function orderDrain(
-  directory: string,
+  { directory, clock }: DrainPlace,
   order: DrainOrder,
-  { clock }: { readonly clock: Clock },
+  signal: AbortSignal,
 ): Promise<void> {
   const { id: clusterId } = await readClusterProfile(directory);
   const { id, ...rest } = order;
@@ -27,29 +31,23 @@ export async function orderDrain(
     graceSeconds: GRACE_SECONDS,
     createdAtMs: nowMs,
   };
-  await change(directory, (drains) => [
+  const withRecord = (drains: readonly DrainRecord[]): DrainRecord[] => [
     ...drains.filter((drain) => drain.id !== record.id && drainIsInForce(drain, nowMs)),
     record,
-  ]);
+  ];
+  await createDirectoryDrainStore(directory, { clock }).change(withRecord, signal);
 }
 
 /** Idempotent. */
-export async function takeBackDrain(directory: string, drill: string): Promise<void> {
-  const id = recordId(drill);
-  await change(directory, (drains) => drains.filter((drain) => drain.id !== id));
-}
-
-async function change(
-  directory: string,
-  edit: (drains: readonly DrainRecord[]) => readonly DrainRecord[],
+export async function takeBackDrain(
+  { directory, clock }: DrainPlace,
+  drill: string,
+  signal: AbortSignal,
 ): Promise<void> {
-  const path = clusterPaths(directory).drains;
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  const drains = text === undefined ? [] : parseDrainFile(text, path);
-  await writeFileAtomic(path, encodeDrainFile(edit(drains)), { mode: SECRET_FILE_MODE });
+  const id = recordId(drill);
+  const without = (drains: readonly DrainRecord[]): DrainRecord[] =>
+    drains.filter((drain) => drain.id !== id);
+  await createDirectoryDrainStore(directory, { clock }).change(without, signal);
 }
 
 /** Ids of drills are longer than those of drains. */

@@ -15,7 +15,7 @@ import type { OperationsConnection } from "../operations/connection.ts";
 import type { AnswerTo, Question } from "../operations/questions.ts";
 import type { CommandContext } from "./command.ts";
 import { runDrillCheck } from "./drill-checks.ts";
-import { orderDrain, takeBackDrain } from "./drill-drain.ts";
+import { orderDrain, takeBackDrain, type DrainPlace } from "./drill-drain.ts";
 import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
 
 export interface OpenDrillMesh {
@@ -98,18 +98,18 @@ async function createDrillMesh(
       return answer === undefined ? [] : [cluster];
     }),
   );
-  const directoryOf = (cluster: string): string => {
+  const { clock } = context;
+  const drainPlace = (cluster: string): DrainPlace => {
     const directory = own.get(cluster)?.directory;
-    if (directory !== undefined) return directory;
+    if (directory !== undefined) return { directory, clock };
     throw new MeshError("unsupported", `Cannot drain "${cluster}": want a context of its own`);
   };
   return {
     clusters: [...own.keys(), ...accepting.flat()].sort(),
     ask,
-    drain: (order) => orderDrain(directoryOf(order.cluster), order, context),
-    undrain: (cluster, id) => takeBackDrain(directoryOf(cluster), id),
-    check: (probe, timeoutMs, inner) =>
-      runDrillCheck(probe, { timeoutMs, clock: context.clock, signal: inner }),
+    drain: (order, inner) => orderDrain(drainPlace(order.cluster), order, inner),
+    undrain: (cluster, id, inner) => takeBackDrain(drainPlace(cluster), id, inner),
+    check: (probe, timeoutMs, inner) => runDrillCheck(probe, { timeoutMs, clock, signal: inner }),
   };
 }
 

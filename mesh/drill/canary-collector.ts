@@ -10,6 +10,8 @@ import type { CanaryEvidence } from "./samples.ts";
 export interface CanaryCollector {
   /** Throws when a node does not take the order: nothing would be known of its clients. */
   start(ttlMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when every order has brought something, or has brought nothing for so long. */
+  awaitFirst(limitMs: number, signal: AbortSignal): Promise<void>;
   /** Reads what is new and renews the order; nodes that do not answer are read later. */
   poll(signal: AbortSignal): Promise<void>;
   /** Sends no more, waits until the last request must have ended, and reads to the end. */
@@ -20,6 +22,7 @@ export interface CanaryCollector {
 }
 
 const RENEW_MS = 5_000;
+const FIRST_LOOK_MS = 200;
 
 interface Tally {
   readonly records: CanaryRecord[];
@@ -91,6 +94,15 @@ export function createCanaryCollector(options: {
           mesh.ask(place, { ask: "canaries", drill, orders, ttlMs }, signal),
         ),
       );
+    },
+    awaitFirst: async (limitMs, signal) => {
+      const endMs = clock.monotonicMs() + limitMs;
+      for (;;) {
+        await readEverywhere(signal);
+        const isSilent = [...tallies.values()].flat().some(({ records }) => records.length === 0);
+        if (!isSilent || clock.monotonicMs() >= endMs) return;
+        await clock.sleep(FIRST_LOOK_MS, signal);
+      }
     },
     poll: async (signal) => {
       await Promise.all([renew(signal), readEverywhere(signal)]);

@@ -44,6 +44,8 @@ export interface RunParts {
 }
 
 const POLL_MS = 1_000;
+/** The program that sends requests has to be started; a busy node needs seconds. */
+const FIRST_LIMIT_MS = 10_000;
 /** Probe rounds come every 100 ms; a fault shall meet them at any point. */
 const PHASE_MAX_MS = 1_000;
 /** Canaries of a drill whose coordinator died keep others from drilling for so long. */
@@ -182,6 +184,7 @@ class Run {
 
   async #baseline(): Promise<void> {
     const { clock, definition, seed } = this.#parts;
+    await this.#canaries.awaitFirst(FIRST_LIMIT_MS, this.#stopper.signal);
     const phaseMs = createRandom(seed)() * PHASE_MAX_MS;
     await clock.sleep(definition.baselineMs + phaseMs, this.#stopper.signal);
     await this.#canaries.poll(this.#stopper.signal);

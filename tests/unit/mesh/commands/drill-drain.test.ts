@@ -7,6 +7,7 @@ import { clusterPaths } from "../../../../mesh/contexts/cluster-directory.ts";
 import { parseDrainFile } from "../../../../mesh/drain/drain-file.ts";
 import { createFakeClock } from "../../../fakes/clock.ts";
 
+const never = new AbortController().signal;
 const directories: string[] = [];
 afterEach(async () => {
   for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
@@ -24,6 +25,7 @@ describe("orderDrain(), takeBackDrain()", () => {
     };
     await writeFile(clusterPaths(directory).profile, JSON.stringify(profile));
     const clock = createFakeClock();
+    const place = { directory, clock };
     const order = {
       id: "west-drill",
       cluster: "west",
@@ -36,10 +38,10 @@ describe("orderDrain(), takeBackDrain()", () => {
       const path = clusterPaths(directory).drains;
       return parseDrainFile(await readFile(path, "utf8"), path);
     };
-    await takeBackDrain(directory, "west-drill");
-    await orderDrain(directory, { ...order, id: "another" }, { clock });
-    await orderDrain(directory, order, { clock });
-    await orderDrain(directory, order, { clock });
+    await takeBackDrain(place, "west-drill", never);
+    await orderDrain(place, { ...order, id: "another" }, never);
+    await orderDrain(place, order, never);
+    await orderDrain(place, order, never);
     expect(await read()).toHaveLength(2);
     expect((await read())[1]).toMatchObject({
       cluster: "west",
@@ -47,8 +49,8 @@ describe("orderDrain(), takeBackDrain()", () => {
       percent: 50,
       expiresAtMs: order.expiresAtMs,
     });
-    await takeBackDrain(directory, "west-drill");
-    await takeBackDrain(directory, "west-drill");
+    await takeBackDrain(place, "west-drill", never);
+    await takeBackDrain(place, "west-drill", never);
     expect(await read()).toHaveLength(1);
   });
 });
