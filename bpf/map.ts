@@ -18,8 +18,11 @@ export interface BpfMap<K, V> extends Disposable {
   put(key: K, value: V): void;
   /** Whether there was a row. */
   delete(key: K): boolean;
-  /** A walk, not a snapshot: rows written meanwhile may or may not appear. */
-  entries(): IterableIterator<readonly [K, V]>;
+  /**
+   * A walk, not a snapshot: rows written meanwhile may or may not appear. Who wants the first rows
+   * of an array, or knows that there are few, says how many a system call shall read.
+   */
+  entries(batchRows?: number): IterableIterator<readonly [K, V]>;
   /** A system call for thousands of rows. When it throws, some may have been written. */
   putBatch(rows: Iterable<readonly [K, V]>): void;
   /**
@@ -43,6 +46,8 @@ export interface RowConversion<R, K, V> {
 
 /** Rows a system call: enough to make its cost vanish, few enough to keep the event loop going. */
 const BATCH_ROWS = 4096;
+
+const BUCKET_ROWS_MAX = 64;
 
 /** The kernel writes so many rows in the time that it takes to hand them to another thread. */
 const DIRECT_ROWS = 32;
@@ -128,16 +133,18 @@ class KernelMap<K, V> implements BpfMap<K, V> {
     return true;
   }
 
-  *entries(): IterableIterator<readonly [K, V]> {
+  *entries(batchRows = BATCH_ROWS): IterableIterator<readonly [K, V]> {
     const { key, value } = this.#spec;
+    // The kernel reads a bucket whole or not at all; no bucket has nearly so many rows.
+    const rows = this.#spec.type === "array" ? batchRows : Math.max(batchRows, BUCKET_ROWS_MAX);
     // Own memory: other calls may come between two rows.
-    const keys = createMemory(BATCH_ROWS * key.size);
-    const values = createMemory(BATCH_ROWS * value.size);
+    const keys = createMemory(rows * key.size);
+    const values = createMemory(rows * value.size);
     const count = new Uint32Array(1);
     // The kernel keeps its place in here: a key, or the number of a bucket.
     const place = new Uint8Array(Math.max(key.size, 8));
     for (let first = true, more = true; more; first = false) {
-      count[0] = BATCH_ROWS;
+      count[0] = rows;
       const result = libbpf.mapLookupBatch(
         this.#fd,
         first ? null : place,

@@ -39,8 +39,8 @@ export interface HealthParts {
   readonly rows: ProbeRows;
   readonly plan: ProbePlan;
   readonly evidence: EvidenceReader;
-  /** When a probe of the cluster's nodes was last heard here; CLOCK_MONOTONIC, 0n for never. */
-  readonly lastRequestNs: (clusterId: ClusterId) => bigint;
+  /** When a probe of a cluster's nodes was last heard here, of those that were heard ever. */
+  readonly heardRequests: (clusterIds: readonly ClusterId[]) => ReadonlyMap<ClusterId, number>;
   readonly clusters: ClusterHealthTarget;
   readonly backends: BackendHealthTarget;
   /** From this source address; throws what keeps it from being opened. */
@@ -111,16 +111,8 @@ export function createHealth(parts: HealthParts): Health {
     const blind = lastMs === undefined || atMs - lastMs > BLIND_INTERVALS * parts.intervalMs;
     if (blind && lastMs !== undefined) blindRounds++;
     lastMs = atMs;
-    return { atMs, blind, targets, heardRequests: heardRequests(clusterIds), passive, suspects };
-  }
-
-  function heardRequests(clusterIds: readonly ClusterId[]): ReadonlyMap<ClusterId, number> {
-    const heard = new Map<ClusterId, number>();
-    for (const id of clusterIds) {
-      const lastNs = parts.lastRequestNs(id);
-      if (lastNs !== 0n) heard.set(id, Number(lastNs) / 1e6);
-    }
-    return heard;
+    const heardRequests = parts.heardRequests(clusterIds);
+    return { atMs, blind, targets, heardRequests, passive, suspects };
   }
 
   /** What is no longer connected is forgotten, so that it begins without a past if it returns. */

@@ -54,6 +54,8 @@ export function createNodeDirectory(options: NodeDirectoryOptions): NodeDirector
   const self = { cluster: own.cluster.name, node: nodeName };
   const clusters = new Map<ClusterId, KnownCluster>();
   let version = 0;
+  let ownNode: MeshNode | undefined;
+  const ownAddresses: Record<Family, string | undefined> = { 4: undefined, 6: undefined };
 
   function follow(cluster: ClusterIntent, signal: AbortSignal): Promise<void> {
     const known: KnownCluster = {
@@ -94,7 +96,13 @@ export function createNodeDirectory(options: NodeDirectoryOptions): NodeDirector
     clusterIds: () => clusters.keys(),
     ownAddress(family) {
       const node = own.nodes.get(nodeName);
-      return node === undefined ? undefined : overlayAddress(node, family);
+      if (node !== ownNode) {
+        // Asked for in every round, and parsed only when the row is another one.
+        ownNode = node;
+        for (const each of [4, 6] as const)
+          ownAddresses[each] = node === undefined ? undefined : overlayAddress(node, each);
+      }
+      return ownAddresses[family];
     },
     run: (signal) =>
       Promise.all([

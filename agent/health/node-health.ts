@@ -11,6 +11,7 @@ import type { BackendValue } from "../apply/service-maps.ts";
 import type { HealthSettings } from "../config.ts";
 import { servicesWithBackends } from "./affected-services.ts";
 import type { EchoSocket } from "./echo-socket.ts";
+import { heardRequests } from "./cluster-rows.ts";
 import { createHealth, type Health, type HealthParts } from "./health.ts";
 import { createJudge } from "./judge.ts";
 import { createNodeDirectory } from "./node-directory.ts";
@@ -88,7 +89,7 @@ export function createNodeHealth(options: NodeHealthOptions): NodeHealth {
       onRefused: (count) => log.warn("Nodes are not probed: too many", { count }),
     }),
     evidence: createEvidenceReader({ maps, placeOf: (id) => backends.placeOf(id) }),
-    lastRequestNs: (id) => maps.probeRequests.get(id)?.lastNs ?? 0n,
+    heardRequests: (ids) => heardRequests(maps.probeRequests, ids),
     clusters,
     backends,
     openSocket: options.openSocket,

@@ -6,10 +6,11 @@ import type {
   ClusterEvidence as ClusterEvidenceRow,
 } from "../../bpf/gen/layout.ts";
 import type { BpfMap } from "../../bpf/map.ts";
+import { rowsOfClusters } from "./cluster-rows.ts";
 import type { BackendEvidence, PassiveEvidence } from "./observation.ts";
 
 export interface EvidenceMaps {
-  readonly clusterEvidence: Pick<BpfMap<number, ClusterEvidenceRow>, "get">;
+  readonly clusterEvidence: Pick<BpfMap<number, ClusterEvidenceRow>, "entries">;
   readonly backendEvidence: Pick<BpfMap<BackendKey, BackendEvidenceRow>, "entries">;
 }
 
@@ -26,6 +27,9 @@ export interface EvidenceReader {
   };
 }
 
+/** Nearly always there is none; what is more comes with further system calls. */
+const FEW_ROWS = 64;
+
 export function createEvidenceReader(options: {
   readonly maps: EvidenceMaps;
   readonly placeOf: PlaceOfBackend;
@@ -37,10 +41,8 @@ export function createEvidenceReader(options: {
 
   function readClusters(clusterIds: Iterable<ClusterId>): PassiveEvidence[] {
     const found: PassiveEvidence[] = [];
-    for (const clusterId of clusterIds) {
-      const now = maps.clusterEvidence.get(clusterId);
+    for (const [clusterId, now] of rowsOfClusters(maps.clusterEvidence, clusterIds)) {
       const before = clusters.get(clusterId);
-      if (now === undefined) continue;
       clusters.set(clusterId, now);
       if (before !== undefined && changed(before, now)) {
         found.push({ clusterId, ...difference(before, now) });
@@ -52,7 +54,7 @@ export function createEvidenceReader(options: {
   function readBackends(): BackendEvidence[] {
     const found: BackendEvidence[] = [];
     const seen = new Map<number, BackendEvidenceRow>();
-    for (const [{ backendId }, now] of maps.backendEvidence.entries()) {
+    for (const [{ backendId }, now] of maps.backendEvidence.entries(FEW_ROWS)) {
       seen.set(backendId, now);
       const news = first ? undefined : newsOf(backends.get(backendId), now);
       const place = news === undefined ? undefined : placeOf(backendId);

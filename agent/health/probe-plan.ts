@@ -4,7 +4,7 @@ import type { EchoRequest } from "./echo-socket.ts";
 import type { NodeDirectory } from "./node-directory.ts";
 import type { Family, HealthView, NodeView } from "./observation.ts";
 import { targetKey, type ProbeRows, type ProbeTarget } from "./probe-rows.ts";
-import { planProbes, probesOfRound, type ProbeGroup } from "./targets.ts";
+import { planProbes, turnOfProbe, type ProbeGroup } from "./targets.ts";
 
 export interface ProbePlan {
   /** Makes the targets what nodes and view ask for; nothing if neither changed. */
@@ -36,7 +36,8 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
   let planned = "";
   let groups: readonly {
     readonly group: ProbeGroup;
-    readonly keys: ReadonlyMap<string, string>;
+    /** Of the group's nodes, in their order. */
+    readonly keys: readonly string[];
   }[] = [];
   let extras: readonly Extra[] = [];
 
@@ -56,11 +57,8 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
     };
     groups = chosen.map((group) => ({
       group,
-      keys: new Map(
-        group.nodes.map((node) => [
-          node,
-          add({ clusterId: group.clusterId, cluster: group.cluster, family: group.family, node }),
-        ]),
+      keys: group.nodes.map((node) =>
+        add({ clusterId: group.clusterId, cluster: group.cluster, family: group.family, node }),
       ),
     }));
     const inPlan = new Set(targets.keys());
@@ -97,7 +95,8 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
         }
       };
       for (const { group, keys } of groups) {
-        for (const node of probesOfRound(group, round)) ask(keys.get(node), 1);
+        const count = keys.length === 0 ? 0 : group.probesPerRound;
+        for (let i = 0; i < count; i++) ask(keys[turnOfProbe(group, round, i)], 1);
       }
       for (const { key, probesPerRound } of extras) ask(key, probesPerRound);
       return found;

@@ -161,10 +161,10 @@ export function createProbeRows(options: {
   };
 }
 
-/** An array is read in order; the rest of the batch is never decoded. */
+/** An array is read in order, and no further than this. */
 function* firstRows(map: Pick<ProbeMap, "entries">, count: number): Iterable<[number, Probe]> {
   if (count === 0) return;
-  for (const [index, probe] of map.entries()) {
+  for (const [index, probe] of map.entries(count)) {
     if (index >= count) return;
     yield [index, probe];
   }

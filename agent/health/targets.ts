@@ -104,10 +104,15 @@ export function planProbes(ranked: readonly RankedGroup[], options: PlanOptions)
 /** Whom to ask in one round, a node as often as it is named; rounds count up from anywhere. */
 export function probesOfRound(group: ProbeGroup, round: number): string[] {
   const { nodes, probesPerRound } = group;
-  return Array.from({ length: nodes.length === 0 ? 0 : probesPerRound }, (_, index) => {
-    const turn = (round * probesPerRound + index) % nodes.length;
-    return nodes[turn] ?? "";
-  });
+  return Array.from(
+    { length: nodes.length === 0 ? 0 : probesPerRound },
+    (_, index) => nodes[turnOfProbe(group, round, index)] ?? "",
+  );
+}
+
+/** Which of the group's nodes the round's probe with this number goes to. */
+export function turnOfProbe(group: ProbeGroup, round: number, index: number): number {
+  return (round * group.probesPerRound + index) % group.nodes.length;
 }
 
 interface Weighed {
