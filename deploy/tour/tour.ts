@@ -1,6 +1,6 @@
 // What `npm start` shows: a lab of two clusters, connected, with a global service in both; then
-// one cluster loses all of its backends under steady requests; then a drill cuts a cluster off. Every
-// figure is measured; nothing here knows how it should come out.
+// one cluster loses all of its backends under steady requests; then a drill cuts a cluster off.
+// Every figure is measured; nothing here knows how it should come out.
 import type { CommandResult } from "../../mesh/core/child-process.ts";
 import { throwIfAborted, type Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";

@@ -79,7 +79,7 @@ describe("README.md", () => {
 describe("tests/README.md", () => {
   test("names tests that exist", () => {
     const tables = read("tests/README.md").split("## What proves what")[1] ?? "";
-    const places = names(tables, /`((?:unit|bpf|integration|e2e)\/[^`]+)`/g).flatMap(expandBraces);
+    const places = names(tables, /`((?:unit|bpf|integration|e2e|browser)\/[^`]+)`/g).flatMap(expandBraces);
     expect(places.length).toBeGreaterThan(40);
     const missing = places.filter((place) => {
       const path = place.endsWith("/*") ? place.slice(0, -2) : `${place}.test.ts`;
