@@ -1,0 +1,399 @@
+// Drills on real parts, by the command that people use: three clusters, every kind of fault, every
+// verdict, and the promise that a fault ends by itself when everything that could lift it is dead.
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { ChildProcess } from "node:child_process";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openDatapathMaps, type DatapathMaps } from "../../bpf/datapath.ts";
+import { findCluster } from "../../deploy/lab/plan.ts";
+import { createPod, listPods, type PodHost } from "../../deploy/lab/pods.ts";
+import { serviceTargets, writeService } from "../../deploy/lab/services.ts";
+import { cutUnderlay, healUnderlay } from "../../deploy/lab/underlay.ts";
+import type { DrillReport, ServiceResult } from "../../mesh/drill/report.ts";
+import { systemClock } from "../../mesh/core/clock.ts";
+import { findLocalNode } from "../../mesh/contexts/local-nodes.ts";
+import { eventually } from "../fakes/eventually.ts";
+import {
+  CART,
+  cartPod,
+  collect,
+  createTestLab,
+  deployCart,
+  killDaemons,
+  mustSucceed,
+  never,
+  startClient,
+  UP_LIMIT_MS,
+  type MeshResult,
+} from "./test-lab.ts";
+
+const LIMIT_MS = 240_000;
+const CLUSTERS = ["east", "west", "north"];
+const CART_NAME = "shop/cart";
+/** In north only, so nobody can take over. */
+const SOLO = { ...CART, name: "solo", number: 11, selector: { app: "solo" } };
+/** A fault of a drill lasts so long at most after it was renewed. */
+const FAULT_TTL_MS = 10_000;
+const lab = createTestLab("drill");
+let host: PodHost;
+let west: DatapathMaps;
+
+beforeAll(async () => {
+  mustSucceed(await lab.up(["--clusters", CLUSTERS.join(","), "--nodes", "1"]));
+  mustSucceed(await lab.mesh(["connect", "--all", ...CLUSTERS]));
+  host = await lab.open();
+  await deployCart(host);
+  await Promise.all(host.plan.members.map((cluster) => writeService(cluster, SOLO)));
+  const solo = cartPod({ cluster: "north", node: "node1", name: "solo" });
+  await createPod(host, { ...solo, labels: { app: "solo" } }, never);
+  const home = { home: lab.home, node: "west-node1", instead: "" };
+  west = openDatapathMaps(await findLocalNode("bpfRoot", home));
+  await eventually(isSteady, { limitMs: LIMIT_MS, pollMs: 500 });
+}, 2 * UP_LIMIT_MS);
+
+afterAll(async () => {
+  west?.[Symbol.dispose]();
+  await lab.remove();
+}, LIMIT_MS);
+
+/** All three clusters serve the cart, and everybody holds everybody for healthy. */
+async function isSteady(): Promise<boolean> {
+  const plan = ["drill", "plan", "--fault", "loss", "--cluster", "west", "--output", "json"];
+  const { status, stdout } = await lab.mesh(plan);
+  if (status !== 0) return false;
+  const { services, unsteady } = JSON.parse(stdout) as {
+    services: { service: string; sources: { backends: number }[] }[];
+    unsteady: string[];
+  };
+  const counts = services.flatMap(({ sources }) => sources.map(({ backends }) => backends));
+  return unsteady.length === 0 && counts.join() === "3,3,3,1,1,1";
+}
+
+interface Wish {
+  readonly fault: Readonly<Record<string, unknown>>;
+  readonly [field: string]: unknown;
+}
+
+/** The shortest drill that still says something. JSON is YAML. */
+async function writeDrill(name: string, wish: Wish): Promise<string> {
+  const definition = {
+    version: 1,
+    name,
+    baseline: "1s",
+    duration: "3s",
+    failback: "15s",
+    canaries: { protocol: "echo", perSecond: 20, timeout: "1s" },
+    ...wish,
+  };
+  const file = join(lab.home, `${name}.yaml`);
+  await writeFile(file, JSON.stringify(definition, undefined, 2));
+  return file;
+}
+
+async function runDrill(name: string, wish: Wish, words: readonly string[] = []): Promise<Drilled> {
+  const file = await writeDrill(name, wish);
+  const result = await lab.mesh(["drill", "run", file, "--output", "json", ...words]);
+  return { result, report: parseReport(result) };
+}
+
+interface Drilled {
+  readonly result: MeshResult;
+  readonly report: DrillReport;
+}
+
+function parseReport({ status, stdout, stderr }: MeshResult): DrillReport {
+  if (stdout === "") throw new Error(`Exit status ${status}: ${stderr}`);
+  return JSON.parse(stdout) as DrillReport;
+}
+
+function cartOf({ runs }: DrillReport): ServiceResult {
+  const found = runs[0]?.services.find(({ service }) => service === CART_NAME);
+  if (found === undefined) throw new Error(`no result of the cart: ${JSON.stringify(runs)}`);
+  return found;
+}
+
+/** The verdict with its reasons, so that a failing test says why. */
+function verdictOf({ verdict, runs }: DrillReport): readonly [string, readonly string[]] {
+  return [verdict, runs.flatMap(({ reasons }) => reasons)];
+}
+
+function say(name: string, { report }: Drilled): void {
+  const { times, ledger, latency } = cartOf(report);
+  const { sent, failed, hung } = ledger.requests;
+  const flows = JSON.stringify(ledger.flows);
+  process.stderr.write(
+    `${name}: ${report.verdict}; ${sent} requests, ${failed} failed, ${hung} hung; flows ${flows}; ` +
+      `RTO ${Math.round(times.convergedMs ?? -1)} ms, failback ${Math.round(times.failbackMs ?? -1)} ms; ` +
+      `p99 ${latency.beforeP99Ms} -> ${latency.duringP99Ms} ms\n`,
+  );
+}
+
+/** Rows of west's only node that its kernel still obeys. */
+function faultsInForce(): number {
+  const nowNs = process.hrtime.bigint();
+  return [...west.faults.entries()].filter(([, { expiresNs }]) => expiresNs > nowNs).length;
+}
+
+/** A long drill, up to the moment when its fault is in force. */
+async function beginDrill(name: string): Promise<ChildProcess> {
+  const fault = { kind: "cluster-black-hole", cluster: "west" };
+  const file = await writeDrill(name, { fault, duration: "2m" });
+  const child = lab.startMesh(["drill", "run", file, "--output", "json"]);
+  await eventually(() => faultsInForce() > 0, { limitMs: LIMIT_MS, pollMs: 20 });
+  return child;
+}
+
+/** Generous where a busy machine decides; hanging connections and the datapath are judged always. */
+const LATE = { default: { rto: "2900ms", maxHungFlows: 0 } };
+
+describe("faults of packets", () => {
+  test(
+    "a black hole, twice: reports for people, for CI and for machines",
+    async () => {
+      const files = ["page.html", "junit.xml", "report.json"].map((name) => join(lab.home, name));
+      const [page = "", junit = "", json = ""] = files;
+      const words = ["--runs", "2", "--report", page, "--junit", junit, "--json", json];
+      const fault = { kind: "cluster-black-hole", cluster: "west" };
+      const drilled = await runDrill("black-hole", { fault, objectives: LATE }, words);
+      say("cluster-black-hole", drilled);
+      const { report, result } = drilled;
+      expect([...verdictOf(report), result.status]).toEqual(["PASS", [], 0]);
+      expect(report.runs).toHaveLength(2);
+      expect(report.runs.every(({ restoration }) => restoration.proved)).toBe(true);
+      expect(report.distributions["convergedMs"]?.max).toBeGreaterThan(0);
+      const { ledger } = cartOf(report);
+      const { sent, answered, failed, hung } = ledger.requests;
+      expect(answered + failed + hung).toBe(sent);
+      expect(JSON.parse(await readFile(json, "utf8"))).toEqual(report);
+      expect(await readFile(page, "utf8")).toMatch(
+        /^<!doctype html>[\s\S]*shop\/cart[\s\S]*<\/html>/i,
+      );
+      expect(await readFile(junit, "utf8")).toMatch(
+        /<testsuites?[\s\S]*shop\/cart[\s\S]*<\/testsuites?>/,
+      );
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "refused: an objective that cannot be kept fails it with a sentence and the recovery time",
+    async () => {
+      const fault = { kind: "cluster-refuse", cluster: "west" };
+      const objectives = { default: { ...LATE.default, maxLostRequests: 0 } };
+      const drilled = await runDrill("refuse", { fault, objectives });
+      say("cluster-refuse", drilled);
+      expect(drilled.result.status).toBe(1);
+      const [verdict, reasons] = verdictOf(drilled.report);
+      expect(verdict).toBe("FAIL");
+      expect(reasons).toEqual([
+        expect.stringMatching(/^shop\/cart: Requests lost: \d+, at most 0/),
+      ]);
+      expect(cartOf(drilled.report).times.convergedMs).toBeLessThan(2_900);
+    },
+    LIMIT_MS,
+  );
+
+  test.each([
+    [
+      "partition",
+      {
+        fault: { kind: "partition", cluster: "west", peer: "east" },
+        scope: { direction: "outbound" },
+        objectives: LATE,
+      },
+    ],
+    [
+      "node-loss",
+      { fault: { kind: "node-loss", cluster: "west", node: "west-node1" }, objectives: LATE },
+    ],
+    ["latency", { fault: { kind: "latency", cluster: "west" } }],
+  ] satisfies [string, Wish][])(
+    "%s passes and leaves nothing behind",
+    async (name, wish) => {
+      const drilled = await runDrill(name, wish);
+      say(name, drilled);
+      expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "one packet in ten is lost, and traffic stays where it was",
+    async () => {
+      const fault = { kind: "loss", cluster: "west", percent: 10 };
+      const objectives = { default: { maxMovedRatio: 0.1, maxHungFlows: 0 } };
+      const drilled = await runDrill("loss", { fault, objectives });
+      say("loss", drilled);
+      expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
+      const moves = drilled.report.runs.flatMap(({ timeline }) =>
+        timeline.filter(({ what }) => what === "detected" || what === "decided"),
+      );
+      expect(moves).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("faults of daemons", () => {
+  test.each(["etcd-kill", "apiserver-kill", "nats-kill", "stale-cluster"])(
+    "%s costs nobody a request",
+    async (kind) => {
+      const fault = { kind, cluster: "west" };
+      const drilled = await runDrill(kind, { fault, failback: "30s" });
+      say(kind, drilled);
+      expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
+      await eventually(isSteady, { limitMs: LIMIT_MS, pollMs: 500 });
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("a drain", () => {
+  test(
+    "moves every new connection, loses none, and is taken back",
+    async () => {
+      const fault = { kind: "drain", cluster: "west" };
+      const drilled = await runDrill("drain", { fault });
+      say("drain", drilled);
+      expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
+      const during = cartOf(drilled.report).buckets.filter(
+        ({ atMs }) => atMs > 2_000 && atMs < 2_900,
+      );
+      expect(during.flatMap(({ answered }) => answered["west"] ?? [])).toEqual([]);
+      expect(mustSucceed(await lab.mesh(["drain", "list"]))).toContain("No drain is in force");
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("what is not done", () => {
+  test(
+    "a drill that the survivors could not carry, and a file that is wrong in a line",
+    async () => {
+      const fault = { kind: "cluster-black-hole", cluster: "north" };
+      const { report, result } = await runDrill("too-much", { fault });
+      expect([report.verdict, result.status]).toEqual(["CAPACITY_CHECK_FAILED", 1]);
+      expect(report.runs[0]?.reasons.join()).toContain("shop/solo");
+      const file = join(lab.home, "wrong.yaml");
+      await writeFile(
+        file,
+        "version: 1\nname: wrong\nfault:\n  kind: earthquake\n  cluster: west\n",
+      );
+      const wrong = await lab.mesh(["drill", "run", file]);
+      expect(wrong.status).toBe(2);
+      expect(wrong.stderr).toContain(`${file}:4:`);
+      expect(faultsInForce()).toBe(0);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("history", () => {
+  test(
+    "a machine that has no reports takes them over from the stream; figures are compared",
+    async () => {
+      await rm(join(lab.home, "drills"), { recursive: true });
+      const list = await lab.mesh(["drill", "list", "--context", "east", "--output", "json"]);
+      const ids = (JSON.parse(mustSucceed(list)) as { id: string }[]).map(({ id }) => id);
+      expect(ids.some((id) => id.startsWith("black-hole-"))).toBe(true);
+      const compared = await lab.mesh(["drill", "compare", "black-hole", "refuse"]);
+      expect(compared.status).toBe(1);
+      expect(compared.stdout).toContain("different definitions");
+      const shown = await lab.mesh(["drill", "show", "black-hole"]);
+      expect([shown.status, shown.stdout]).toEqual([0, expect.stringContaining("PASS")]);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("a drill that does not go as planned", () => {
+  test(
+    "refuses another beside it, and ends when something fails for real",
+    async () => {
+      const running = await beginDrill("interrupted");
+      const ended = collect(running);
+      const fault = { kind: "cluster-refuse", cluster: "east" };
+      const second = await lab.mesh(["drill", "run", await writeDrill("second", { fault })]);
+      expect(second.status).toBe(1);
+      expect(second.stderr).toContain('"interrupted-');
+      expect(second.stderr).toContain("is under way");
+      await cutUnderlay(host.plan, { where: "north", direction: "both" }, never);
+      const report = parseReport(await ended);
+      await healUnderlay(host.plan, never);
+      const [verdict, reasons] = verdictOf(report);
+      expect(verdict).toBe("INTERRUPTED");
+      expect(reasons[0]).toContain("north");
+      expect(faultsInForce()).toBe(0);
+      await eventually(isSteady, { limitMs: LIMIT_MS, pollMs: 500 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "ends by itself when everything is dead, and the cluster answers again",
+    async () => {
+      const pod = (await listPods(host)).find(
+        ({ cluster, name }) => cluster === "west" && name === "cart-1",
+      );
+      const targets = (pod?.addresses ?? []).map((address) =>
+        address.includes(":") ? `tcp:[${address}]:8080` : `tcp:${address}:8080`,
+      );
+      const direct = await startClient(host, { targets, intervalMs: 20 });
+      const east = findCluster(host.plan, "east");
+      const served = await startClient(host, {
+        targets: serviceTargets(east, CART),
+        intervalMs: 20,
+      });
+      const wait = { limitMs: LIMIT_MS, what: "the faulted cluster answers", signal: never };
+      try {
+        await direct.waitUntil(
+          (records) => records.some(({ answer }) => answer !== undefined),
+          wait,
+        );
+        const coordinator = await beginDrill("all-dead");
+        const ended = collect(coordinator);
+        await killWithChildren(coordinator.pid ?? 0);
+        const killed = await killDaemons(host, () => true);
+        expect(killed).toBeGreaterThanOrEqual(CLUSTERS.length * 4);
+        const deadAtMs = systemClock.nowMs();
+        await ended;
+        // Nobody is there any more who could renew it or take it away.
+        expect(faultsInForce()).toBeGreaterThan(0);
+        await eventually(() => faultsInForce() === 0, { limitMs: FAULT_TTL_MS, pollMs: 20 });
+        const freeAtMs = systemClock.nowMs();
+        await direct.waitUntil(
+          (records) => records.some((one) => one.sentAtMs > deadAtMs && one.answer !== undefined),
+          wait,
+        );
+        const after = direct.records.filter(({ sentAtMs }) => sentAtMs > deadAtMs);
+        const first = after.find(({ answer }) => answer !== undefined);
+        expect(first?.answer).toBe("west/cart-1");
+        process.stderr.write(
+          `everything dead: the fault was over after ${freeAtMs - deadAtMs} ms, ` +
+            `the first answer was to a request ${Math.round((first?.sentAtMs ?? 0) - deadAtMs)} ms after it\n`,
+        );
+        mustSucceed(await lab.up(["--clusters", CLUSTERS.join(","), "--nodes", "1"]));
+        const upAtMs = systemClock.nowMs();
+        await served.waitUntil(
+          (records) =>
+            records.some(
+              (one) => one.sentAtMs > upAtMs && one.answer?.startsWith("west/") === true,
+            ),
+          wait,
+        );
+      } finally {
+        await Promise.all([direct.stop(), served.stop()]);
+      }
+      const listed = mustSucceed(await lab.mesh(["drill", "list"]));
+      expect(listed).toMatch(/all-dead-.*INTERRUPTED/);
+    },
+    LIMIT_MS,
+  );
+});
+
+/** The command runs itself again in the lab's namespace: both are its coordinator. */
+async function killWithChildren(pid: number): Promise<void> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  for (const child of text.split(" ").filter(Boolean)) await killWithChildren(Number(child));
+  process.kill(pid, "SIGKILL");
+}
