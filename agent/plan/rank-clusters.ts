@@ -20,8 +20,9 @@
 // of the most backends that any cluster has for the frontend, because the wire tells only of
 // ready ones. When no cluster reaches the minimum it is ignored: too few is better than none.
 //
-// Down: backends that are known to be down count neither for the minimum nor for the share by number
-// (with all of them down the share stays as it was: the datapath passes the group over by itself).
+// Down: backends that are known to be down count neither for the minimum nor for the share by
+// number (with all of them down the share stays as it was: the datapath passes the group over by
+// itself).
 //
 // Leaving: a cluster whose endpoints for the frontend all terminate but still serve (KEP-1669)
 // stands behind all that are ready, in the one tier of its kind, whatever its rank, and counts for

@@ -1,5 +1,5 @@
-// How an apiserver dies for a drill: by SIGKILL, with nothing tidied up, after it has left a process
-// behind that brings it back.
+// How an apiserver dies for a drill: by SIGKILL, with nothing tidied up, after it has left a
+// process behind that brings it back.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

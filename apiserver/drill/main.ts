@@ -1,6 +1,6 @@
-// What an apiserver leaves behind that a drill kills: it waits until the drill's deadline and starts
-// the apiserver again with the same words, unless somebody else has. Where a container's runtime or
-// systemd restarts the apiserver, this process ends with it and they are the ones who do.
+// What an apiserver leaves behind that a drill kills: it waits until the drill's deadline and
+// starts the apiserver again with the same words, unless somebody else has. Where a container's
+// runtime or systemd restarts the apiserver, this process ends with it and it is they who do.
 //
 //   apiserver/drill/main.ts MILLISECONDS SOCKET PROGRAM ARGUMENT...
 import { spawn } from "node:child_process";

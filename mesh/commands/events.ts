@@ -22,9 +22,9 @@ const USAGE = `Usage: mesh events [--follow] [--context NAME] [--cluster NAME] [
                    [--severity LEVEL] [--since 1h] [--limit N] [--output table|json]
 
 Shows what happened in the mesh, oldest first: clusters, nodes and backends that failed and came
-back, drains, drills, sessions between clusters. Every cluster keeps what it and its peers have told, for
-a week; the one of --context is asked. Without NATS there are no events here; they stand in the logs
-of agents and apiservers all the same.
+back, drains, drills, sessions between clusters. Every cluster keeps for a week what it and its
+peers have told; the one of --context is asked. Without NATS there are no events here; they stand in
+the logs of agents and apiservers all the same.
 
   --follow       go on with what happens, until interrupted
   --context      which cluster is asked; the only context of this machine by default

@@ -1,5 +1,5 @@
-// The steps of a failover as the agents that stay have noted them: their timelines, asked through the
-// sockets of their nodes as a drill asks them. Wall clocks agree, since all nodes are this machine.
+// The steps of a failover as the agents that stay have noted them: their timelines, asked through
+// the sockets of their nodes as a drill asks them. Wall clocks agree: all nodes are this machine.
 import type { PodHost } from "../../deploy/lab/pods.ts";
 import { createAgentClient } from "../../mesh/api/agent-client.ts";
 import { systemClock } from "../../mesh/core/clock.ts";

@@ -1,7 +1,7 @@
-// What the loss of a cluster costs, and where the time goes: three clusters of two nodes, 500 requests
-// a second, and one cluster's underlay cut without a word, again and again, with few services and
-// with many. Steps are told by the agents' timelines, the total by clients that open a connection
-// for every request.
+// What the loss of a cluster costs, and where the time goes: three clusters of two nodes, 500
+// requests a second, and one cluster's underlay cut without a word, again and again, with few
+// services and with many. Steps are told by the agents' timelines, the total by clients that open a
+// connection for every request.
 //
 //   cut ──► detected ──► decided ──► applied ──► flows reset          every agent that stays
 //    └───────────────────────────────────► last failed request       the clients
@@ -121,7 +121,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   const onAbort = (): void => reject(signal.reason);
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
-  work.catch(() => {});
+  work.catch(() => {}); // Of work that was given up nobody wants to know how it ended.
   try {
     return await Promise.race([work, aborted]);
   } finally {

@@ -1,5 +1,5 @@
-// Child process of probing.ts: an agent's health and nothing else of it, on the maps that are pinned
-// on the near node. The number of clusters is fixed; what it has spent is told when asked.
+// Child process of probing.ts: an agent's health and nothing else of it, on the maps that are
+// pinned on the near node. The number of clusters is fixed; what it has spent is told when asked.
 //
 //   node probing-node.ts BPF_ROOT CLUSTERS
 import { randomBytes } from "node:crypto";

@@ -1,5 +1,5 @@
-// Two nodes in network namespaces of their own, with the real programs on both: one that probes, and
-// one whose stack answers for every node of every cluster, as all of their addresses are its own.
+// Two nodes in network namespaces of their own, with the real programs on both: one that probes,
+// and one whose stack answers for every node of every cluster, as all their addresses are its own.
 //
 //   near  overlay ── underlay 192.0.2.1 ═══════ 192.0.2.2 underlay ── overlay  far
 //   172.20.1.1, fd01:1::1                                    10.0.0.0/8, fd00::/16 local

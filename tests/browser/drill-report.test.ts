@@ -22,7 +22,8 @@ const BOXES_OF_MARKS = `[...document.querySelectorAll(".chart")].map((chart) =>
   }))`;
 const COLOURS_OF_POINTS = `[[0.08, 0.35], [0.4, 0.35], [0.95, 0.35]].map(([share, height]) => {
   const box = document.querySelector(".chart svg").getBoundingClientRect();
-  const hit = document.elementsFromPoint(box.left + box.width * share, box.top + box.height * height);
+  const [x, y] = [box.left + box.width * share, box.top + box.height * height];
+  const hit = document.elementsFromPoint(x, y);
   return hit.find(({ tagName }) => ["path", "rect"].includes(tagName)).getAttribute("style");
 })`;
 let browser: Browser;

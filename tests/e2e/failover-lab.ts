@@ -1,6 +1,6 @@
-// Three clusters under steady requests, and what a cut costs them: the lab of the failover tests and
-// of the failover benchmark. Services are many, backends few: every service of a kind selects the
-// same pods, since what is measured must not depend on the number of services.
+// Three clusters under steady requests, and what a cut costs them: the lab of the failover tests
+// and of the failover benchmark. Services are many, backends few: every service of a kind selects
+// the same pods, since what is measured must not depend on the number of services.
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { findCluster } from "../../deploy/lab/plan.ts";

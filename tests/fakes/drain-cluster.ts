@@ -1,11 +1,13 @@
 // A cluster for tests of drains: a directory with a profile, a context that names it, and, while
 // it "runs", an apiserver's socket that answers what the test says and tells what is ordered.
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DrainCheckMessage } from "../../mesh/api/apiserver-client.ts";
 import { createApiserverStatusServer } from "../../mesh/api/apiserver-server.ts";
 import { createDirectoryDrainStore } from "../../mesh/connect/drain-store.ts";
+import { parseDrainFile } from "../../mesh/drain/drain-file.ts";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import { writeContext } from "../../mesh/contexts/contexts.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
@@ -46,7 +48,6 @@ export async function createDrainCluster(options: {
   await writeContext(home, { name, directory, networkNamespace: undefined });
   const store = createDirectoryDrainStore(directory, { clock: systemClock });
   const never = new AbortController().signal;
-  let ordered: readonly DrainRecord[] = [];
   const asked: object[] = [];
   const cluster: DrainCluster = {
     directory,
@@ -56,24 +57,16 @@ export async function createDrainCluster(options: {
     order: (drains) => store.change(() => drains, never),
     stop: () => server.close(),
     async close() {
-      clearInterval(reading);
       server.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
-  // What an apiserver does with a watch.
-  const reading = setInterval(() => {
-    store.read(never).then(
-      (drains) => (ordered = drains),
-      () => {}, // Half written, or gone with the test.
-    );
-  }, 10);
   const server = await createApiserverStatusServer({
     socketPath: paths.apiserverSocket,
     getStatus: () => ({
       ready: true,
       peers: peers.map((peer) => ({ name: peer, state: "ready", synced: true })),
-      drains: ordered.map((drain) => ({ ...drain, secondsLeft: 0, toldBy: name })),
+      drains: readDrains(paths.drains).map((drain) => ({ ...drain, secondsLeft: 0, toldBy: name })),
     }),
     checkDrain: (request) => {
       asked.push(request);
@@ -81,4 +74,9 @@ export async function createDrainCluster(options: {
     },
   });
   return cluster;
+}
+
+/** An apiserver hears of a change by a watch; looking at each question says the same. */
+function readDrains(path: string): readonly DrainRecord[] {
+  return existsSync(path) ? parseDrainFile(readFileSync(path, "utf8"), path) : [];
 }

@@ -232,7 +232,8 @@ describe("canaries", () => {
     const script = `
       const { createCanaries } = await import(${JSON.stringify(join(ROOT, "agent/drill/canaries.ts"))});
       const { silentLogger } = await import(${JSON.stringify(join(ROOT, "mesh/core/logger.ts"))});
-      const canaries = createCanaries({ cgroupPath: ${JSON.stringify(cgroupPath)}, log: silentLogger });
+      const cgroupPath = ${JSON.stringify(cgroupPath)};
+      const canaries = createCanaries({ cgroupPath, log: silentLogger });
       await canaries.order({ drill: "d", ttlMs: 600000, orders: [${JSON.stringify(order({}))}] });
     `;
     const parent: ChildProcess = spawn(process.execPath, ["--input-type=module", "-e", script], {

@@ -65,7 +65,7 @@ describe("createNodeDirectory()", () => {
     const { directory, intent, clock } = running;
     const names = (): string[] => directory.ranked().flatMap(({ nodes }) => nodes);
     expect(names().sort()).toEqual(["east-2", "west-1"]);
-    expect([...directory.clusterIds()].sort()).toEqual([EAST.id, WEST.id]);
+    expect([...directory.clusterIds()].sort((a, b) => a - b)).toEqual([EAST.id, WEST.id]);
     const { version } = directory;
     intent.peers.delete("west");
     await clock.settle();

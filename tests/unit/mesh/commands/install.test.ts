@@ -16,7 +16,7 @@ describe("mesh install --dry-run", () => {
   test("prints every object as YAML and as JSON, the same each time, and asks nobody", async () => {
     const text = await print("-o", "yaml");
     const objects = parseAllDocuments(text).map((document) => document.toJS() as object);
-    expect(objects).toHaveLength(15);
+    expect(objects).toHaveLength(14);
     expect(JSON.parse(await print("-o", "json"))).toEqual({
       apiVersion: "v1",
       kind: "List",
