@@ -73,6 +73,8 @@ export interface HealthSettings {
   readonly enabled: boolean;
   readonly intervalMs: number;
   readonly nodesPerCluster: number;
+  /** What went down stays down for two seconds, doubling with each relapse up to this. */
+  readonly holdDownMaxMs: number;
 }
 
 export interface CniSettings {
@@ -99,6 +101,7 @@ export const DEFAULT_HEALTH: HealthSettings = {
   enabled: true,
   intervalMs: 100,
   nodesPerCluster: 3,
+  holdDownMaxMs: 60_000,
 };
 const DEFAULT_PROC_SYS_NET = "/proc/sys/net";
 /** IANA's for NATS. */
@@ -236,7 +239,7 @@ function parseEtcdPlace(fields: Fields): EtcdPlace {
 
 function parseHealthSettings(fields: Fields): HealthSettings {
   const health = fields.object("health", {});
-  const { enabled, intervalMs, nodesPerCluster } = DEFAULT_HEALTH;
+  const { enabled, intervalMs, nodesPerCluster, holdDownMaxMs } = DEFAULT_HEALTH;
   return {
     enabled: health.flag("enabled", { missing: enabled }),
     intervalMs: health.integer("intervalMs", { min: 20, max: 10_000, missing: intervalMs }),
@@ -244,6 +247,11 @@ function parseHealthSettings(fields: Fields): HealthSettings {
       min: 1,
       max: 16,
       missing: nodesPerCluster,
+    }),
+    holdDownMaxMs: health.integer("holdDownMaxMs", {
+      min: 2_000,
+      max: 3_600_000,
+      missing: holdDownMaxMs,
     }),
   };
 }

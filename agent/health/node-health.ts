@@ -50,7 +50,7 @@ export interface NodeHealth {
 
 export function createNodeHealth(options: NodeHealthOptions): NodeHealth {
   const { settings, cluster, nodeName, agent, maps, clock, log } = options;
-  const { intervalMs, nodesPerCluster } = settings;
+  const { intervalMs, nodesPerCluster, holdDownMaxMs } = settings;
   const { intent, serviceState } = agent;
   const clusters = createClusterHealthTarget(maps.clusterState);
   const directory = createNodeDirectory({ intent, nodeName, nodesPerCluster, clock });
@@ -77,7 +77,7 @@ export function createNodeHealth(options: NodeHealthOptions): NodeHealth {
       ownClusterId: cluster.id,
       ownNode: nodeName,
       downBefore: clusters.downBefore,
-      limits: { intervalMs },
+      limits: { intervalMs, holdDownMaxMs },
     }),
     directory,
     rows,

@@ -135,13 +135,19 @@ export function cartTargets(host: PodHost): string[] {
 
 export async function startClient(
   host: PodHost,
-  options: { targets: readonly string[]; pod?: string; intervalMs: number; keep?: boolean },
+  options: {
+    targets: readonly string[];
+    pod?: string;
+    intervalMs: number;
+    timeoutMs?: number;
+    keep?: boolean;
+  },
 ): Promise<SteadyClient> {
   return startSteadyClient({
-    ...options,
-    place: await findLabPlace(host, options.pod ?? "east/shop/client"),
     // Far beyond anything but a lost packet's second retransmission.
     timeoutMs: 5_000,
+    ...options,
+    place: await findLabPlace(host, options.pod ?? "east/shop/client"),
     clock: systemClock,
   });
 }

@@ -33,7 +33,7 @@ describe("parseAgentConfig()", () => {
       overlay: { device: "tombolo_vxlan", port: 8472, underlayMtu: 1500 },
       procSysNet: "/proc/sys/net",
       masquerade: false,
-      health: { enabled: true, intervalMs: 100, nodesPerCluster: 3 },
+      health: { enabled: true, intervalMs: 100, nodesPerCluster: 3, holdDownMaxMs: 60_000 },
       cni: undefined,
       healthListen: undefined,
       metricsListen: undefined,

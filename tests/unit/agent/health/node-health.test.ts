@@ -1,6 +1,7 @@
 // The whole of a node's health on maps in memory: a kernel that answers by writing rows, as
 // from_overlay does, and a clock that the test moves.
 import { describe, expect, test } from "@jest/globals";
+import { DEFAULT_HEALTH } from "../../../../agent/config.ts";
 import { systemRandom } from "../../../../mesh/core/backoff.ts";
 import { silentLogger } from "../../../../mesh/core/logger.ts";
 import type { MeshNode } from "../../../../mesh/core/node.ts";
@@ -79,7 +80,7 @@ function start(options: { enabled?: boolean; westBefore?: ClusterHealth } = {}) 
     BigInt(Math.round((1_000 + paused.ms + clock.monotonicMs()) * 1e6));
   const target = createServiceTarget(serviceMapsFromDatapath(maps));
   const { health } = createNodeHealth({
-    settings: { enabled: options.enabled ?? true, intervalMs: 100, nodesPerCluster: 3 },
+    settings: { ...DEFAULT_HEALTH, enabled: options.enabled ?? true },
     cluster: EAST,
     nodeName: "east-1",
     agent: {
