@@ -192,8 +192,8 @@ describe("a pod that asks a global Service by its ClusterIP", () => {
       let killedMs = 0;
       const { records } = await count(`cordon and kill ${node}`, async () => {
         await lab.kubectl("west", ["cordon", node]);
-        await lab.killNode("west", node);
         killedMs = Date.now();
+        await lab.killNode("west", node);
         await eventually(async () => !(await readyNodes("west")).includes(node), {
           limitMs: LIMIT_MS,
           what: "Kubernetes takes the dead node's pods out of the Service",
