@@ -43,7 +43,8 @@ describe("parseAgentConfig()", () => {
 
   test("takes how health is found out, and refuses what would not work", () => {
     const health = { enabled: false, intervalMs: 200 };
-    expect(parse({ health }).health).toEqual({ ...health, nodesPerCluster: 3 });
+    const defaults = { nodesPerCluster: 3, holdDownMaxMs: 60_000 };
+    expect(parse({ health }).health).toEqual({ ...health, ...defaults });
     expect(() => parse({ health: { intervalMs: 1 } })).toThrow(
       'Cannot use "health.intervalMs" of agent configuration "a.json": want a whole number',
     );
