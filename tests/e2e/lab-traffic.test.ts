@@ -90,8 +90,8 @@ describe("kill -9 of every agent, apiserver and etcd", () => {
       const before = sharesByCluster(fresh.records.slice(settled.from));
       const rows = readRows(host);
 
-      // Four agents, two apiservers, two etcds.
-      expect(await killDaemons(host, () => true)).toBe(8);
+      // Four agents, two apiservers, two etcds, two nats-servers.
+      expect(await killDaemons(host, () => true)).toBe(10);
       const dead = { from: fresh.records.length, keptFrom: kept.records.length };
       await fresh.waitUntil(({ length }) => length >= dead.from + 600, waiting("600 while dead"));
       expect(readRows(host)).toEqual(rows);

@@ -74,7 +74,8 @@ function askUdp(target: Target, n: number): Promise<string> {
       socket.close();
       resolve(message.toString().trimEnd());
     });
-    socket.once("error", reject);
+    // More than one may come: of a socket that was ended from outside, and of what it sends then.
+    socket.on("error", reject);
     socket.once("close", () => reject(new Error(TIMED_OUT)));
     // Connected, so that a refusal is reported and only the asked one can answer.
     socket.connect(target.port, target.host, () => socket.send(`${n}\n`));
