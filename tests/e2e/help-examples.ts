@@ -1,8 +1,10 @@
 // The examples at the end of every command's help, made fit to be run on a test's lab.
 import { findCluster, findNode, type LabPlan } from "../../deploy/lab/plan.ts";
 
-/** Makes or removes a lab, or needs a token that nobody has yet. */
-const UNFIT = /^mesh (lab (up|down)|join)\b/;
+/** Makes or removes a lab, needs a token that nobody has yet, or never ends. */
+const UNFIT = /^mesh (lab (up|down|cut)|join)\b|--follow/;
+/** Wants a service with backends, or a report: tests/e2e/drill.test.ts runs these. */
+const FOR_DRILLS = /^mesh drill (plan|run|show|compare|list --trend)\b/;
 /** Wants a cluster of Kubernetes: tests/kubernetes and tests/kubernetes-lab run these commands. */
 const FOR_KUBERNETES = /^mesh (install|upgrade|uninstall|probe|lab kubectl)\b|--kubeconfig/;
 
@@ -17,7 +19,10 @@ export function examplesOf(usage: string): Example[] {
   const found = examples
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !UNFIT.test(line) && !FOR_KUBERNETES.test(line))
+    .filter(
+      (line) =>
+        line !== "" && ![UNFIT, FOR_DRILLS, FOR_KUBERNETES].some((unfit) => unfit.test(line)),
+    )
     .map((line) => ({ line, json: line.includes("--output json") }));
   const [first] = found;
   if (first === undefined || !usage.includes("--output") || found.some(({ json }) => json)) {
@@ -29,11 +34,13 @@ export function examplesOf(usage: string): Example[] {
 /** The words behind "mesh", for a lab of another name and home, with one node a cluster. */
 export function wordsForLab(line: string, plan: LabPlan): string[] {
   const node = findNode(findCluster(plan, "east"), "node1");
-  const words = line
+  const text = line
     .replace("/sys/fs/bpf/tombolo", node.bpfRoot)
     .replace("/run/tombolo/agent.sock", node.socket)
-    .replace("node2", "node1")
-    .split(" ")
+    .replace("node2", "node1");
+  // As a shell would: what stands in double quotes is one word.
+  const words = [...text.matchAll(/"([^"]*)"|\S+/g)]
+    .map(([word, quoted]) => quoted ?? word)
     .slice(1);
   if (words[0] !== "lab") return words;
   return words.toSpliced(words[1] === "pod" ? 3 : 2, 0, "--name", plan.name);
