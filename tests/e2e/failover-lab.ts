@@ -261,11 +261,9 @@ async function shortenHoldDowns(host: PodHost): Promise<void> {
   );
   await killDaemons(host, ({ kind }) => kind === "agent");
   const agents = labDaemons(host.plan, host.cgroupRoot).filter(({ kind }) => kind === "agent");
-  await eventually(async () => {
-    await startDaemons(agents, { clock: systemClock, signal: never });
-    return (await Promise.all(agents.map(isAlive))).every(Boolean);
-  });
+  await eventually(async () => !(await Promise.all(agents.map(isAlive))).includes(true));
   const environment = { clock: systemClock, signal: never };
+  await startDaemons(agents, environment);
   await Promise.all(agents.map((agent) => awaitReady(agent, environment)));
 }
 

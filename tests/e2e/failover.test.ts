@@ -40,7 +40,9 @@ let host: PodHost;
 let load: Load;
 
 beforeAll(async () => {
-  host = await bringUpFailoverLab(lab, { services: SIZES[0]?.services ?? 1 });
+  const services = SIZES[0]?.services ?? 1;
+  host = await bringUpFailoverLab(lab, { services });
+  load = await startLoad(host, services);
 }, LIMIT_MS);
 
 afterAll(async () => {
