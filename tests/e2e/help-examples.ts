@@ -3,8 +3,8 @@ import { findCluster, findNode, type LabPlan } from "../../deploy/lab/plan.ts";
 
 /** Makes or removes a lab, needs a token that nobody has yet, or never ends. */
 const UNFIT = /^mesh (lab (up|down|cut)|join)\b|--follow/;
-/** Wants a service with backends, or a report: tests/e2e/drill.test.ts runs these. */
-const FOR_DRILLS = /^mesh drill (plan|run|show|compare|list --trend)\b/;
+/** Wants a service with backends, or a report: tests/e2e/drill.test.ts and drains' own tests. */
+const FOR_DRILLS = /^mesh (drill (plan|run|show|compare|list --trend)\b|(un)?drain .*--service)/;
 /** Wants a cluster of Kubernetes: tests/kubernetes and tests/kubernetes-lab run these commands. */
 const FOR_KUBERNETES = /^mesh (install|upgrade|uninstall|probe|lab kubectl)\b|--kubeconfig/;
 
