@@ -292,7 +292,7 @@ function checkServices(order: DrainOrder, asked: readonly Answer[]): void {
       check?.problems.find((problem) => problem.startsWith(`${service} `)),
     );
     if (problems.length === 0 || problems.some((problem) => problem === undefined)) continue;
-    throw new MeshError("not_found", `Cannot drain ${problems[0]}`, {
+    throw new MeshError("not_found", `Cannot drain: ${problems[0]}`, {
       hint: "`mesh service list` shows the services and the clusters that answer for them",
     });
   }

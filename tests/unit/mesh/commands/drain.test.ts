@@ -125,7 +125,7 @@ describe("mesh drain", () => {
     west.check = east.check;
     await expect(run("west --service shop/none")).rejects.toMatchObject({
       code: "not_found",
-      message: "Cannot drain shop/none does not exist",
+      message: "Cannot drain: shop/none does not exist",
     });
   });
 
