@@ -9,10 +9,19 @@ import { findCluster } from "../../deploy/lab/plan.ts";
 import { createPod, listPods, type PodHost } from "../../deploy/lab/pods.ts";
 import { serviceTargets, writeService } from "../../deploy/lab/services.ts";
 import { cutUnderlay, healUnderlay } from "../../deploy/lab/underlay.ts";
-import type { DrillReport, ServiceResult } from "../../mesh/drill/report.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { findLocalNode } from "../../mesh/contexts/local-nodes.ts";
 import { eventually } from "../fakes/eventually.ts";
+import {
+  cartOf,
+  killWithChildren,
+  parseReport,
+  runDrill,
+  say,
+  verdictOf,
+  writeDrill,
+  type Wish,
+} from "./drill-runs.ts";
 import {
   CART,
   cartPod,
@@ -24,12 +33,10 @@ import {
   never,
   startClient,
   UP_LIMIT_MS,
-  type MeshResult,
 } from "./test-lab.ts";
 
 const LIMIT_MS = 240_000;
 const CLUSTERS = ["east", "west", "north"];
-const CART_NAME = "shop/cart";
 /** In north only, so nobody can take over. */
 const SOLO = { ...CART, name: "solo", number: 11, selector: { app: "solo" } };
 /** A fault of a drill lasts so long at most after it was renewed. */
@@ -69,65 +76,6 @@ async function isSteady(): Promise<boolean> {
   return unsteady.length === 0 && counts.join() === "3,3,3,1,1,1";
 }
 
-interface Wish {
-  readonly fault: Readonly<Record<string, unknown>>;
-  readonly [field: string]: unknown;
-}
-
-/** The shortest drill that still says something. JSON is YAML. */
-async function writeDrill(name: string, wish: Wish): Promise<string> {
-  const definition = {
-    version: 1,
-    name,
-    baseline: "1s",
-    duration: "3s",
-    failback: "15s",
-    canaries: { protocol: "echo", perSecond: 20, timeout: "1s" },
-    ...wish,
-  };
-  const file = join(lab.home, `${name}.yaml`);
-  await writeFile(file, JSON.stringify(definition, undefined, 2));
-  return file;
-}
-
-async function runDrill(name: string, wish: Wish, words: readonly string[] = []): Promise<Drilled> {
-  const file = await writeDrill(name, wish);
-  const result = await lab.mesh(["drill", "run", file, "--output", "json", ...words]);
-  return { result, report: parseReport(result) };
-}
-
-interface Drilled {
-  readonly result: MeshResult;
-  readonly report: DrillReport;
-}
-
-function parseReport({ status, stdout, stderr }: MeshResult): DrillReport {
-  if (stdout === "") throw new Error(`Exit status ${status}: ${stderr}`);
-  return JSON.parse(stdout) as DrillReport;
-}
-
-function cartOf({ runs }: DrillReport): ServiceResult {
-  const found = runs[0]?.services.find(({ service }) => service === CART_NAME);
-  if (found === undefined) throw new Error(`no result of the cart: ${JSON.stringify(runs)}`);
-  return found;
-}
-
-/** The verdict with its reasons, so that a failing test says why. */
-function verdictOf({ verdict, runs }: DrillReport): readonly [string, readonly string[]] {
-  return [verdict, runs.flatMap(({ reasons }) => reasons)];
-}
-
-function say(name: string, { report }: Drilled): void {
-  const { times, ledger, latency } = cartOf(report);
-  const { sent, failed, hung } = ledger.requests;
-  const flows = JSON.stringify(ledger.flows);
-  process.stderr.write(
-    `${name}: ${report.verdict}; ${sent} requests, ${failed} failed, ${hung} hung; flows ${flows}; ` +
-      `RTO ${Math.round(times.convergedMs ?? -1)} ms, failback ${Math.round(times.failbackMs ?? -1)} ms; ` +
-      `p99 ${latency.beforeP99Ms} -> ${latency.duringP99Ms} ms\n`,
-  );
-}
-
 /** Rows of west's only node that its kernel still obeys. */
 function faultsInForce(): number {
   const nowNs = process.hrtime.bigint();
@@ -137,7 +85,7 @@ function faultsInForce(): number {
 /** A long drill, up to the moment when its fault is in force. */
 async function beginDrill(name: string): Promise<ChildProcess> {
   const fault = { kind: "cluster-black-hole", cluster: "west" };
-  const file = await writeDrill(name, { fault, duration: "2m" });
+  const file = await writeDrill(lab, name, { fault, duration: "2m" });
   const child = lab.startMesh(["drill", "run", file, "--output", "json"]);
   await eventually(() => faultsInForce() > 0, { limitMs: LIMIT_MS, pollMs: 20 });
   return child;
@@ -154,7 +102,7 @@ describe("faults of packets", () => {
       const [page = "", junit = "", json = ""] = files;
       const words = ["--runs", "2", "--report", page, "--junit", junit, "--json", json];
       const fault = { kind: "cluster-black-hole", cluster: "west" };
-      const drilled = await runDrill("black-hole", { fault, objectives: LATE }, words);
+      const drilled = await runDrill(lab, "black-hole", { fault, objectives: LATE }, words);
       say("cluster-black-hole", drilled);
       const { report, result } = drilled;
       expect([...verdictOf(report), result.status]).toEqual(["PASS", [], 0]);
@@ -180,7 +128,7 @@ describe("faults of packets", () => {
     async () => {
       const fault = { kind: "cluster-refuse", cluster: "west" };
       const objectives = { default: { ...LATE.default, maxLostRequests: 0 } };
-      const drilled = await runDrill("refuse", { fault, objectives });
+      const drilled = await runDrill(lab, "refuse", { fault, objectives });
       say("cluster-refuse", drilled);
       expect(drilled.result.status).toBe(1);
       const [verdict, reasons] = verdictOf(drilled.report);
@@ -202,7 +150,7 @@ describe("faults of packets", () => {
   ] satisfies [string, Wish][])(
     "%s passes and leaves nothing behind",
     async (name, wish) => {
-      const drilled = await runDrill(name, wish);
+      const drilled = await runDrill(lab, name, wish);
       say(name, drilled);
       expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
     },
@@ -215,7 +163,7 @@ describe("faults of packets", () => {
     async () => {
       const fault = { kind: "partition", cluster: "west", peer: "east" };
       const scope = { direction: "outbound" };
-      const drilled = await runDrill("partition", { fault, scope, objectives: LATE });
+      const drilled = await runDrill(lab, "partition", { fault, scope, objectives: LATE });
       say("partition", drilled);
       const { runs } = drilled.report;
       expect(runs.map(({ restoration }) => restoration)).toEqual([
@@ -230,7 +178,7 @@ describe("faults of packets", () => {
     "one packet in ten is lost, and traffic stays where it was",
     async () => {
       const fault = { kind: "loss", cluster: "west", percent: 10 };
-      const drilled = await runDrill("loss", { fault });
+      const drilled = await runDrill(lab, "loss", { fault });
       say("loss", drilled);
       // Requests that lose a packet are late or lost; what must not happen is a failover.
       const moves = drilled.report.runs.flatMap(({ timeline }) =>
@@ -247,7 +195,7 @@ describe("faults of daemons", () => {
     "%s costs nobody a request",
     async (kind) => {
       const fault = { kind, cluster: "west" };
-      const drilled = await runDrill(kind, { fault, failback: "30s" });
+      const drilled = await runDrill(lab, kind, { fault, failback: "30s" });
       say(kind, drilled);
       expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
       await eventually(isSteady, { limitMs: LIMIT_MS, pollMs: 500 });
@@ -261,7 +209,7 @@ describe("a drain", () => {
     "moves every new connection, loses none, and is taken back",
     async () => {
       const fault = { kind: "drain", cluster: "west" };
-      const drilled = await runDrill("drain", { fault });
+      const drilled = await runDrill(lab, "drain", { fault });
       say("drain", drilled);
       expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
       const during = cartOf(drilled.report).buckets.filter(
@@ -279,7 +227,7 @@ describe("what is not done", () => {
     "a drill that the survivors could not carry, and a file that is wrong in a line",
     async () => {
       const fault = { kind: "cluster-black-hole", cluster: "north" };
-      const { report, result } = await runDrill("too-much", { fault });
+      const { report, result } = await runDrill(lab, "too-much", { fault });
       expect([report.verdict, result.status]).toEqual(["CAPACITY_CHECK_FAILED", 1]);
       expect(report.runs[0]?.reasons.join()).toContain("shop/solo");
       const file = join(lab.home, "wrong.yaml");
@@ -321,7 +269,7 @@ describe("a drill that does not go as planned", () => {
       const running = await beginDrill("interrupted");
       const ended = collect(running);
       const fault = { kind: "cluster-refuse", cluster: "east" };
-      const second = await lab.mesh(["drill", "run", await writeDrill("second", { fault })]);
+      const second = await lab.mesh(["drill", "run", await writeDrill(lab, "second", { fault })]);
       expect(second.status).toBe(1);
       expect(second.stderr).toContain('"interrupted-');
       expect(second.stderr).toContain("is under way");
@@ -398,10 +346,3 @@ describe("a drill that does not go as planned", () => {
     LIMIT_MS,
   );
 });
-
-/** The command runs itself again in the lab's namespace: both are its coordinator. */
-async function killWithChildren(pid: number): Promise<void> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  for (const child of text.split(" ").filter(Boolean)) await killWithChildren(Number(child));
-  process.kill(pid, "SIGKILL");
-}

@@ -9,22 +9,20 @@ import { labDaemons } from "../../deploy/lab/daemons.ts";
 import { deleteManifest, nodeManifest, writeManifest } from "../../deploy/lab/manifests.ts";
 import {
   AGENT_HEALTH_PORT,
-  ETCD_PORT,
   findCluster,
   findNode,
   HEALTH_PORT,
   labNodes,
-  linkAddress,
 } from "../../deploy/lab/plan.ts";
 import type { PodHost } from "../../deploy/lab/pods.ts";
 import { writeService } from "../../deploy/lab/services.ts";
 import { COMMANDS } from "../../mesh/commands/registry.ts";
 import { parseInviteToken } from "../../mesh/connect/invite-token.ts";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
-import { pkiPaths } from "../../pki/files.ts";
 import { readTree } from "../fakes/cluster.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { examplesOf, wordsForLab } from "./help-examples.ts";
+import { dumpEtcd, readPage } from "./secret-places.ts";
 import {
   findSecrets,
   listTree,
@@ -254,13 +252,14 @@ describe("secrets", () => {
         const { stdout, stderr } = await lab.mesh(words);
         places.set(`mesh ${words.join(" ")}`, stdout + stderr);
       }
-      for (const { name, directory } of host.plan.members) {
-        places.set(`metrics of ${name}`, await readPage(`${name}/control`, HEALTH_PORT));
-        places.set(`etcd of ${name}`, await dumpEtcd(name, directory));
+      for (const cluster of host.plan.members) {
+        const { name } = cluster;
+        places.set(`metrics of ${name}`, await readPage(lab, `${name}/control`, HEALTH_PORT));
+        places.set(`etcd of ${name}`, await dumpEtcd(lab, cluster));
       }
       for (const { cluster, member } of labNodes(host.plan)) {
         const place = `${cluster}/${member}`;
-        places.set(`metrics of ${place}`, await readPage(place, AGENT_HEALTH_PORT));
+        places.set(`metrics of ${place}`, await readPage(lab, place, AGENT_HEALTH_PORT));
       }
       const leaks = [...places].flatMap(([place, content]) =>
         findSecrets(secrets, content).map((secret) => `${secret} stands in ${place}`),
@@ -383,27 +382,4 @@ async function pidsOf(daemon: string, script = ""): Promise<number[]> {
 
 function holdsKeys(directory: string, files: readonly FoundFile[]): boolean {
   return files.some(({ path }) => path.startsWith(`${directory}/`) && path.endsWith(".key"));
-}
-
-async function readPage(place: string, port: number): Promise<string> {
-  const script = `fetch("http://127.0.0.1:${port}/metrics").then((page) => page.text())
-    .then((text) => process.stdout.write(text))`;
-  const words = ["lab", "exec", "--name", lab.name, place, "--", process.execPath, "-e", script];
-  const page = mustSucceed(await lab.mesh(words));
-  expect(page).toContain("# TYPE");
-  return page;
-}
-
-/** Everything in a cluster's etcd, as its administrator reads it. */
-async function dumpEtcd(cluster: string, directory: string): Promise<string> {
-  const pki = pkiPaths(clusterPaths(directory).pki);
-  const address = linkAddress(findCluster(host.plan, cluster).control, 4);
-  const words = ["lab", "exec", "--name", lab.name, `${cluster}/control`, "--"];
-  // Its certificate is made for a name that only the mesh's own clients ask for.
-  const flags = ["--insecure-skip-tls-verify", `--endpoints=https://${address}:${ETCD_PORT}`];
-  const files = [`--cert=${pki.adminCertificate}`, `--key=${pki.adminKey}`];
-  const etcdctl = ["env", "ETCDCTL_API=3", "etcdctl", ...flags, ...files, "get", "", "--prefix"];
-  const contents = mustSucceed(await lab.mesh([...words, ...etcdctl]));
-  expect(contents).toContain("cilium/.heartbeat");
-  return contents;
 }
