@@ -335,16 +335,20 @@ describe("createReconciler()", () => {
     await stop();
   });
 
-  test("hands the target at most 1,024 rows in a call", async () => {
+  test("hands the target at most 1,024 rows in a call, and others have a turn in between", async () => {
     const table = createTable<number>({ name: "many" });
     for (let i = 0; i < 3_000; i++) table.put(String(i), i);
     const sizes: number[] = [];
+    const turns = new Set<number>();
+    let turn = 0;
     const clock = createFakeClock();
     const reconciler = createReconciler({
       desired: table,
       operations: {
         update: (rows) => {
           sizes.push(rows.length);
+          turns.add(turn);
+          setImmediate(() => turn++);
           return Promise.resolve(new Map());
         },
         delete: () => Promise.resolve(new Map()),
@@ -358,6 +362,7 @@ describe("createReconciler()", () => {
     const running = reconciler.run(controller.signal);
     await clock.settle();
     expect(sizes).toEqual([1_024, 1_024, 952]);
+    expect(turns.size).toBe(3);
     controller.abort();
     await running;
   });
