@@ -27,6 +27,7 @@ import { initialisePki } from "../pki/files.ts";
 import { meshServerName } from "../pki/common-names.ts";
 import { gatherStatus, type ApiserverStatus } from "./api/status.ts";
 import type { ApiserverConfig } from "./config.ts";
+import { createDrillCoverage, type DrillCoverage } from "./drill/coverage.ts";
 import { createApiserverDrillTask, createDrillHolds, type DrillHolds } from "./drill/drill-part.ts";
 import { createEtcdService, type EtcdService } from "./etcd/service.ts";
 import { createEtcdUsers } from "./etcd/users.ts";
@@ -109,7 +110,7 @@ async function runParts(
 /** Everything that others ask us: status, health and metrics, and joins. */
 async function openServers(
   options: ApiserverOptions,
-  { status, checkDrain: check }: Pick<Parts, "status" | "checkDrain">,
+  { status, checkDrain: check, checkDrills }: Omit<Parts, "tasks">,
 ): Promise<{
   readonly tasks: readonly Task[];
   readonly ports: Readonly<Record<string, number>>;
@@ -127,6 +128,7 @@ async function openServers(
     socketPath: clusterPaths(directory).apiserverSocket,
     getStatus: status,
     checkDrain: check,
+    checkDrills,
   });
   const apiserver = { readPeers: () => Promise.resolve(status().peers) };
   const join = await createJoinServer({
@@ -174,6 +176,7 @@ interface Parts {
   readonly tasks: readonly Task[];
   readonly status: () => ApiserverStatus;
   readonly checkDrain: (question: CapacityQuestion) => CapacityAnswer;
+  readonly checkDrills: (signal: AbortSignal) => Promise<DrillCoverage>;
 }
 
 function createParts(
@@ -263,6 +266,8 @@ function createParts(
     store,
     events,
   });
+  const nodes = (): string[] => [...source.Node.entries()].map(([name]) => name).sort();
+  const coverage = { cluster: cluster.name, nodes, connection: plane?.connection, clock };
   const drills =
     plane === undefined
       ? []
@@ -271,7 +276,7 @@ function createParts(
             ...seams,
             cluster: cluster.name,
             version,
-            nodes: () => [...source.Node.entries()].map(([name]) => name).sort(),
+            nodes,
             peers: () => mirrors.status().map(({ name }) => name),
             holds,
             etcdPid: config.etcd.mode === "embedded" ? () => etcd.status().pid : undefined,
@@ -357,5 +362,6 @@ function createParts(
         uptimeSeconds: () => (clock.monotonicMs() - startedMs) / 1_000,
       }),
     checkDrain: (question) => checkDrain(question, knowledge),
+    checkDrills: createDrillCoverage(coverage),
   };
 }

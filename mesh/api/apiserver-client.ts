@@ -103,11 +103,24 @@ export interface DrainCheckMessage {
   readonly problems: readonly string[];
 }
 
+/** The answer of CheckDrills. */
+export interface DrillCheckMessage {
+  readonly problem: string;
+  readonly failovers: readonly {
+    readonly service: string;
+    readonly client: string;
+    readonly from: string;
+    readonly to: readonly string[];
+    readonly lastDrilledMs: number;
+  }[];
+}
+
 export interface ApiserverStatusReader {
   /** Rejects with `unavailable` when no apiserver answers. */
   readStatus(signal: AbortSignal): Promise<ApiserverStatusMessage>;
   readPeers(signal: AbortSignal): Promise<ApiserverStatusMessage["peers"]>;
   checkDrain(request: CheckDrainRequest, signal: AbortSignal): Promise<DrainCheckMessage>;
+  checkDrills(signal: AbortSignal): Promise<DrillCheckMessage>;
 }
 
 /** A local socket answers in milliseconds; a busy apiserver may be in the middle of a big sync. */
@@ -148,5 +161,6 @@ export function createApiserverStatusReader(options: {
     readStatus,
     readPeers: async (signal) => (await readStatus(signal)).peers,
     checkDrain: (request, signal) => ask("CheckDrain", request, signal),
+    checkDrills: (signal) => ask("CheckDrills", {}, signal),
   };
 }

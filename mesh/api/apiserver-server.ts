@@ -23,14 +23,16 @@ export async function createApiserverStatusServer(options: {
   socketPath: string;
   getStatus: () => object;
   checkDrain: (request: CheckDrainRequest) => object;
+  checkDrills: (signal: AbortSignal) => Promise<object>;
 }): Promise<GrpcServer> {
-  const { socketPath, getStatus, checkDrain } = options;
+  const { socketPath, getStatus, checkDrain, checkDrills } = options;
   await rm(socketPath, { force: true });
   const server = await createGrpcServer({
     definition: loadServiceDefinition(APISERVER_SCHEMA, APISERVER_SERVICE),
     handlers: {
       getStatus: () => Promise.resolve(getStatus()),
       checkDrain: async (request) => checkDrain(request as CheckDrainRequest),
+      checkDrills: (_request, { signal }) => checkDrills(signal),
     },
     listen: `unix:${socketPath}`,
     credentials: localServerCredentials(),

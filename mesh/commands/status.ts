@@ -1,11 +1,17 @@
 // `mesh status`: every cluster that this machine may operate, its apiserver, and its peers as it
 // sees them.
-import type { ApiserverStatusMessage, DrainMessage } from "../api/apiserver-client.ts";
+import type {
+  ApiserverStatusMessage,
+  DrainMessage,
+  DrillCheckMessage,
+} from "../api/apiserver-client.ts";
 import type { PeerStatus } from "../connect/cluster-facts.ts";
 import { openContext } from "../connect/context-access.ts";
+import type { ReportedStatusReader } from "../connect/kubernetes-apiserver.ts";
 import { isKubernetesContext, listContexts, type MeshContext } from "../contexts/contexts.ts";
 import { listKubeconfigContexts } from "../kubernetes/kubeconfig-contexts.ts";
 import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
+import { DrilledFailovers, STALE_DAYS } from "../drill/coverage.ts";
 import {
   formatJson,
   formatTable,
@@ -16,6 +22,7 @@ import {
 } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { openReports } from "./drill-history.ts";
 import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
 import { formatLeft } from "./drain-list.ts";
 import {
@@ -24,14 +31,21 @@ import {
   contextFromKubeconfig,
   findContext,
 } from "./select-context.ts";
+import {
+  drillStatus,
+  formatDrillStatuses,
+  wantsDrills,
+  type DrillStatus,
+} from "./status-drills.ts";
 
 const USAGE = `Usage: mesh status [--context NAME|all] [--output table|json]
 
 Shows for every context its cluster, whether its apiserver runs, and its peers: their state, the
 age of their last heartbeat, how many records of each kind are mirrored, how many were rejected.
 Then the operations plane: nats-server, how much its streams hold, the links to peers' servers.
-Drains that are in force are named below. The exit status is 0 if every apiserver is ready and every
-peer in sync, otherwise 1.
+Below it names the drains that are in force, and failover that is configured and was never drilled,
+or not for 30 days; --output json has all of it, and \`mesh drill suggest\` the words that drill it.
+The exit status is 0 if every apiserver is ready and every peer in sync, otherwise 1.
 
 Of a Kubernetes cluster it asks the apiserver in its pod, as kubectl exec does. A context that is
 named may be one of the kubeconfig; without any name, and without contexts of this machine's own,
@@ -71,6 +85,8 @@ export interface ContextStatus {
   /** undefined if no apiserver answered. */
   readonly apiserver: ApiserverStatus | undefined;
   readonly problem: string | undefined;
+  /** Undefined if no apiserver answered. */
+  readonly drills?: DrillStatus | undefined;
 }
 
 export const statusCommand: Command = {
@@ -86,7 +102,8 @@ export const statusCommand: Command = {
     const places = await selectContexts(values, context);
     const entered = await enterNamespace(namespaceOf(places), context);
     if (entered !== undefined) return entered;
-    const statuses = await Promise.all(places.map((place) => readContextStatus(place, context)));
+    const told = await Promise.all(places.map((place) => readContextStatus(place, context)));
+    const statuses = await withDrills(told, context);
     context.stdout.write(
       format === "json" ? formatJson(statuses) : formatStatuses(statuses, context.stdout),
     );
@@ -107,11 +124,18 @@ export function formatStatuses(statuses: readonly ContextStatus[], output: Outpu
       ? [{ status, peer: undefined }]
       : peers.map((peer) => ({ status, peer }));
   });
-  const remarks = statuses.flatMap(remarksOf);
+  const drills = formatDrillStatuses(
+    statuses.map(({ context, cluster, drills: own }) => ({
+      name: cluster ?? context,
+      drills: own,
+    })),
+  );
+  const remarks = [...statuses.flatMap(remarksOf), ...drills.remarks];
   const lines = remarks.map((remark) => `${styled(output, "yellow", "!")} ${remark}\n`);
   return (
     formatTable(COLUMNS, rows) +
     formatOperations(statuses) +
+    (drills.wellDone === "" ? "" : `\n${drills.wellDone}\n`) +
     (lines.length === 0 ? "" : `\n${lines.join("")}`)
   );
 }
@@ -213,7 +237,12 @@ function namespaceOf(places: readonly Place[]): string | undefined {
   );
 }
 
-async function readContextStatus(place: Place, context: CommandContext): Promise<ContextStatus> {
+/** What is told of one context; of drills, what its apiserver knows. */
+interface ToldStatus extends Omit<ContextStatus, "drills"> {
+  readonly drillCheck?: DrillCheckMessage | undefined;
+}
+
+async function readContextStatus(place: Place, context: CommandContext): Promise<ToldStatus> {
   const { name } = place;
   const unknown = { context: name, cluster: undefined, id: undefined, apiserver: undefined };
   if ("problem" in place) return { ...unknown, problem: place.problem };
@@ -222,8 +251,9 @@ async function readContextStatus(place: Place, context: CommandContext): Promise
     const profile = await access.readProfile();
     const known = { context: name, cluster: profile.name, id: profile.id };
     try {
-      const apiserver = await status.readStatus(context.signal);
-      return { ...known, apiserver, problem: undefined };
+      const { drills, ...apiserver } = await status.readStatus(context.signal);
+      const drillCheck = drills ?? (await readDrillCheck(status, context.signal));
+      return { ...known, apiserver, problem: undefined, drillCheck };
     } catch (error) {
       if (isMeshError(error, "aborted")) throw error;
       return { ...known, apiserver: undefined, problem: firstMessage(error) };
@@ -232,6 +262,38 @@ async function readContextStatus(place: Place, context: CommandContext): Promise
     if (isMeshError(error, "aborted")) throw error;
     return { ...unknown, problem: messageFromError(error) };
   }
+}
+
+/** Nothing that is in its way makes the rest of a status fail. */
+async function readDrillCheck(
+  { checkDrills }: ReportedStatusReader,
+  signal: AbortSignal,
+): Promise<DrillCheckMessage> {
+  const unknown = (problem: string): DrillCheckMessage => ({ problem, failovers: [] });
+  try {
+    return (await checkDrills?.(signal)) ?? unknown("its apiserver is older");
+  } catch (error) {
+    if (isMeshError(error, "aborted")) throw error;
+    return unknown(
+      isMeshError(error, "unsupported") ? "its apiserver is older" : firstMessage(error),
+    );
+  }
+}
+
+/** Reports of this machine's own are read only where the clusters' streams leave something open. */
+async function withDrills(
+  told: readonly ToldStatus[],
+  context: CommandContext,
+): Promise<ContextStatus[]> {
+  const freshness = { nowMs: context.clock.nowMs(), staleDays: STALE_DAYS };
+  const isOpen = told.some(({ drillCheck }) => drillCheck && wantsDrills(drillCheck, freshness));
+  const reports = isOpen ? await openReports(context).list() : [];
+  const drilled = DrilledFailovers.from(reports);
+  return told.map(({ drillCheck, ...status }) =>
+    drillCheck === undefined
+      ? status
+      : { ...status, drills: drillStatus(drillCheck, drilled, freshness) },
+  );
 }
 
 function remarksOf({ context, apiserver, problem }: ContextStatus): string[] {

@@ -5,18 +5,23 @@ import type { PodExec } from "../kubernetes/exec.ts";
 import { APISERVER_CONTAINER, APISERVER_NAME, NAME_LABEL } from "../kubernetes/object-names.ts";
 import { findPod, type FoundPod } from "../kubernetes/ready-pod.ts";
 import type { KubernetesTransport } from "../kubernetes/transport.ts";
-import type { ApiserverStatusMessage } from "../api/apiserver-client.ts";
+import type { ApiserverStatusMessage, DrillCheckMessage } from "../api/apiserver-client.ts";
 import type { PeerStatusReader } from "./cluster-facts.ts";
 
 /** What `mesh status` shows of an apiserver. */
 export type ReportedStatus = Pick<
   ApiserverStatusMessage,
   "version" | "ready" | "reasons" | "uptimeSeconds" | "peers" | "drains" | "operations"
->;
+> & {
+  /** Undefined where `checkDrills` asks for it. */
+  readonly drills?: DrillCheckMessage | undefined;
+};
 
 export interface ReportedStatusReader extends PeerStatusReader {
   /** Rejects with `unavailable` when no apiserver answers. */
   readStatus(signal: AbortSignal): Promise<ReportedStatus>;
+  /** Undefined where `readStatus` tells it. */
+  readonly checkDrills?: (signal: AbortSignal) => Promise<DrillCheckMessage>;
 }
 
 const STATUS_COMMAND = ["mesh", "status", "--output", "json"];
@@ -82,8 +87,11 @@ function parseStatus(
   }
   const [first] = (Array.isArray(answer) ? answer : []) as {
     readonly apiserver?: ReportedStatus;
+    readonly drills?: DrillCheckMessage;
     readonly problem?: string;
   }[];
-  if (first?.apiserver !== undefined) return first.apiserver;
+  if (first?.apiserver !== undefined) {
+    return { ...first.apiserver, drills: first.drills };
+  }
   throw refusal(first?.problem ?? "it knows no cluster");
 }

@@ -114,8 +114,9 @@ async function greet(
   return best;
 }
 
-async function readServices(
-  mesh: DrillMesh,
+/** All services of a cluster, as one of its nodes sees them. */
+export async function readServices(
+  mesh: Pick<DrillMesh, "ask">,
   place: Place,
   signal: AbortSignal,
 ): Promise<readonly ServiceFacts[]> {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DrainCheckMessage } from "../../mesh/api/apiserver-client.ts";
+import type { DrainCheckMessage, DrillCheckMessage } from "../../mesh/api/apiserver-client.ts";
 import { createApiserverStatusServer } from "../../mesh/api/apiserver-server.ts";
 import { createDirectoryDrainStore } from "../../mesh/connect/drain-store.ts";
 import { parseDrainFile } from "../../mesh/drain/drain-file.ts";
@@ -17,6 +17,8 @@ export interface DrainCluster {
   readonly directory: string;
   /** What CheckDrain answers. */
   check: DrainCheckMessage;
+  /** What CheckDrills answers. */
+  drills: DrillCheckMessage;
   /** What was asked of it. */
   readonly asked: object[];
   drains(): Promise<readonly DrainRecord[]>;
@@ -52,6 +54,7 @@ export async function createDrainCluster(options: {
   const cluster: DrainCluster = {
     directory,
     check: NOTHING_SHORT,
+    drills: { problem: "", failovers: [] },
     asked,
     drains: () => store.read(never),
     order: (drains) => store.change(() => drains, never),
@@ -72,6 +75,7 @@ export async function createDrainCluster(options: {
       asked.push(request);
       return cluster.check;
     },
+    checkDrills: () => Promise.resolve(cluster.drills),
   });
   return cluster;
 }

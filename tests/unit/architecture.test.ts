@@ -104,7 +104,7 @@ const ROOMS: readonly Room[] = [
   {
     folders: ["apiserver/"],
     mayImport: "`mesh/*`, `pki`",
-    allowed: [...MESH_LIBRARIES, "mesh/connect/", "pki/"],
+    allowed: [...MESH_LIBRARIES, "mesh/drill/", "pki/"],
     reason: "the state plane must run where there is no datapath and no agent",
   },
   {

@@ -12,6 +12,7 @@ import type { PeerStatus } from "../../../../mesh/connect/cluster-facts.ts";
 import { writeContext } from "../../../../mesh/contexts/contexts.ts";
 import { createTestContext } from "../../../fakes/command-context.ts";
 import { createTestCluster, type TestCluster } from "../../../fakes/cluster.ts";
+import { createDrainCluster } from "../../../fakes/drain-cluster.ts";
 
 const output = { write: () => {}, colour: false };
 
@@ -148,6 +149,35 @@ describe("mesh status", () => {
       },
       { context: "gone", problem: expect.stringContaining("/nowhere/cluster.json") },
     ]);
+  });
+
+  test("says which failover was never drilled, and that it is not known; the exit status stays 0", async () => {
+    const place = await mkdtemp(join(tmpdir(), "tombolo-cn-home-"));
+    const cluster = await createDrainCluster({ home: place, name: "east", id: 1, peers: ["west"] });
+    const edge = { service: "shop/cart", client: "east", from: "west", to: ["east"] };
+    try {
+      cluster.drills = { problem: "", failovers: [{ ...edge, lastDrilledMs: 0 }] };
+      const context = createTestContext(place);
+      expect(await statusCommand.run([], context)).toBe(0);
+      expect(context.out()).toContain(
+        "! failover: of 1 configured, 1 never drilled: shop/cart away from west; ",
+      );
+      const asJson = createTestContext(place);
+      await statusCommand.run(["--output", "json"], asJson);
+      const failovers = [{ ...edge, lastDrilledMs: 0, state: "never-drilled" }];
+      const drills = { problem: "", configured: 1, neverDrilled: 1, stale: 0, failovers };
+      expect(JSON.parse(asJson.out())).toMatchObject([{ context: "east", drills }]);
+
+      cluster.drills = { problem: "the operations plane does not answer", failovers: [] };
+      const silent = createTestContext(place);
+      expect(await statusCommand.run([], silent)).toBe(0);
+      expect(silent.out()).toContain(
+        "! east: what was drilled is not known: the operations plane does not answer\n",
+      );
+    } finally {
+      await cluster.close();
+      await rm(place, { recursive: true, force: true });
+    }
   });
 
   test("refuses words and unknown contexts", async () => {

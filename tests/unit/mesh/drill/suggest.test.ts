@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { MeshFacts } from "../../../../mesh/drill/facts.ts";
 import type { DrillReport } from "../../../../mesh/drill/report.ts";
-import { failoverEdges, suggestDrills } from "../../../../mesh/drill/suggest.ts";
-import { CART, fakeService, LOGS } from "../../../fakes/drill-services.ts";
+import { suggestDrills } from "../../../../mesh/drill/suggest.ts";
+import { CART, fakeService } from "../../../fakes/drill-services.ts";
 
 const ALONE = fakeService("shop/search", [
   { cluster: "west", tier: 0, nodes: ["west-node1", "west-node1"] },
@@ -32,14 +32,6 @@ function drilled(service: string, cluster: string, daysAgo: number): DrillReport
     runs: [run] as unknown as DrillReport["runs"],
   } as DrillReport;
 }
-
-describe("failoverEdges()", () => {
-  test("are where traffic goes now and would go elsewhere", () => {
-    expect(failoverEdges(factsOf(CART, LOGS, ALONE))).toEqual([
-      { service: "shop/cart", client: "east", from: "west", to: ["east"] },
-    ]);
-  });
-});
 
 describe("suggestDrills()", () => {
   const options = { nowMs: NOW, staleDays: 30 };
