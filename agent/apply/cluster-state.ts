@@ -10,7 +10,7 @@ export type ClusterStateMap = Pick<BpfMap<number, ClusterState>, "get" | "put">;
 
 /** What the datapath makes of a cluster. */
 export interface ClusterUsability {
-  /** Some new connections may go there. */
+  /** New connections may go there: all, some, or (wholly drained) those that no other can serve. */
   readonly usable: boolean;
   /** The worse of the families that were asked for. */
   readonly health: "healthy" | "suspect" | "last-resort" | "down";
@@ -64,7 +64,7 @@ export function readClusterUsability(
   const drainedPercent = drainOver ? 0 : state.drainedPercent;
   const health = worstHealth(state, options.family);
   return {
-    usable: health !== "down" && drainedPercent < 100 && !drilled,
+    usable: health !== "down" && !drilled,
     health,
     drainedPercent,
     drillSeconds: drilled ? Number(drillNs) / 1e9 : 0,

@@ -24,7 +24,7 @@ import { createSlowWay } from "./slow-way.ts";
 import { takeSnapshot } from "./snapshot.ts";
 
 export interface DrillPartOptions {
-  readonly config: Pick<AgentConfig, "cluster" | "nodeName" | "overlay">;
+  readonly config: Pick<AgentConfig, "cluster" | "nodeName" | "overlay" | "cgroup">;
   readonly version: string;
   readonly cgroupPath: string;
   readonly maps: DatapathMaps;
@@ -71,7 +71,9 @@ export function createDrillPart(options: DrillPartOptions): DrillPart {
     clock,
     log,
   });
-  const canaries = createCanaries({ cgroupPath, log });
+  // Below the root of the node's cgroups is everybody, and so are we.
+  const balanced = config.cgroup.kind === "root" ? undefined : cgroupPath;
+  const canaries = createCanaries({ cgroupPath: balanced, log });
   const parts: AnswerParts = {
     version: options.version,
     clock,
@@ -87,12 +89,15 @@ export function createDrillPart(options: DrillPartOptions): DrillPart {
           intent: agent.intent,
           frontends: agent.services.desired,
           isDown: options.isDown,
-          usable: (id, family) =>
-            readClusterUsability(maps.clusterState, {
+          usable: (id, family) => {
+            const { usable, drainedPercent } = readClusterUsability(maps.clusterState, {
               clusterId: id,
               family,
               kernelNowNs: kernelNowNs(),
-            }).usable,
+            });
+            // A drill counts on those alone that serve beside others.
+            return usable && drainedPercent < 100;
+          },
         },
         after,
       ),

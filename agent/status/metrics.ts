@@ -19,6 +19,7 @@ export function createMetrics(read: {
   const cluster = {
     ready: gauge("cluster_session_ready", "1 when the cluster's state is in sync", ["cluster"]),
     usable: gauge("cluster_usable", "1 when new connections may go there", ["cluster"]),
+    drained: gauge("cluster_drained_percent", "Share of new connections it yields", ["cluster"]),
     rejected: gauge("cluster_records_rejected", "Records refused since the start", ["cluster"]),
     records: gauge("cluster_records", "Records held of the cluster", ["cluster", "kind"]),
     reconnections: gauge("cluster_reconnections", "Sessions begun again", ["cluster"]),
@@ -62,6 +63,7 @@ export function createMetrics(read: {
         const labels = { cluster: peer.name };
         cluster.ready.set(labels, Number(peer.session === "ready"));
         cluster.usable.set(labels, Number(peer.usable));
+        cluster.drained.set(labels, peer.drainedPercent);
         cluster.rejected.set(labels, peer.rejected);
         cluster.reconnections.set(labels, peer.reconnections);
         cluster.records.set({ ...labels, kind: "nodes" }, peer.nodes);

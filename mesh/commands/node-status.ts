@@ -16,7 +16,7 @@ const USAGE = `Usage: mesh node status [--node NAME | --socket PATH] [--output t
 
 Shows a node's agent: the clusters it hears of and whether new connections may go to them, and how
 much of what is desired the node has. The exit status is 0 if the agent is ready and nothing has
-failed, otherwise 1.
+failed, otherwise 1; a cluster that is drained or down is no failure of the node.
 
 ${AGENT_USAGE}
 Examples:
@@ -109,7 +109,7 @@ function formatUsability(cluster: AgentCluster): string {
   if (cluster.session === "refused") return "-";
   if (cluster.drillSeconds > 0) return `no: drill for ${Math.ceil(cluster.drillSeconds)}s more`;
   if (cluster.health === "down") return "no: down";
-  if (cluster.drainedPercent >= 100) return "no: drained";
+  if (cluster.drainedPercent >= 100) return "drained: only where nobody else can serve";
   if (cluster.health === "last-resort") return "only where nobody else can serve";
   if (cluster.health === "suspect") return "yes, suspect";
   return cluster.drainedPercent > 0 ? `yes, drained by ${cluster.drainedPercent} %` : "yes";

@@ -36,11 +36,11 @@ describe("readClusterUsability()", () => {
       { usable: true, health: "last-resort" },
     ],
     ["partly drained", { drainedPercent: 99 }, { usable: true, drainedPercent: 99 }],
-    ["drained", { drainedPercent: 100 }, { usable: false }],
+    ["drained", { drainedPercent: 100 }, { usable: true, drainedPercent: 100 }],
     [
       "drained for a while yet",
       { drainedPercent: 100, drainExpiresNs: 1_000_000_001n },
-      { usable: false, drainedPercent: 100 },
+      { usable: true, drainedPercent: 100 },
     ],
     [
       "drained no more",

@@ -15,6 +15,7 @@ describe("createMetrics()", () => {
       "tombolo_agent_ready 1",
       'tombolo_agent_cluster_session_ready{cluster="east"} 1',
       'tombolo_agent_cluster_usable{cluster="east"} 1',
+      'tombolo_agent_cluster_drained_percent{cluster="east"} 0',
       'tombolo_agent_cluster_records{cluster="east",kind="endpoints"} 5',
       'tombolo_agent_table_rows{table="ipcache",state="applied"} 9',
       'tombolo_agent_table_contested{table="ipcache"} 0',

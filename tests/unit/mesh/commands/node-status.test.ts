@@ -40,6 +40,13 @@ describe("nodeStatusCommand", () => {
     expect(status).toBe(1);
   });
 
+  test("returns 0 while a cluster is drained: it serves where nobody else can", async () => {
+    const clusters = STATUS.clusters.map((cluster) => ({ ...cluster, drainedPercent: 100 }));
+    await using api = await startAgentApi({ status: { ...STATUS, clusters } });
+    const { status } = await runCommand(nodeStatusCommand, ["--socket", api.socket], api);
+    expect(status).toBe(0);
+  });
+
   test("refuses words", async () => {
     await expect(runCommand(nodeStatusCommand, ["east-1"], { home: "/nowhere" })).rejects.toThrow(
       'Cannot use "east-1": name the node with --node',
@@ -61,7 +68,7 @@ describe("formatNodeStatus()", () => {
   const cases = [
     [{ drillSeconds: 12.3 }, "no: drill for 13s more"],
     [{ health: "down" }, "no: down"],
-    [{ drainedPercent: 100 }, "no: drained"],
+    [{ drainedPercent: 100 }, "drained: only where nobody else can serve"],
     [{ drainedPercent: 30 }, "yes, drained by 30 %"],
     [{ session: "refused" }, "-"],
   ] as const;
