@@ -44,6 +44,7 @@ export interface Socket extends Disposable {
 }
 
 export interface BatchResult {
+  /** Given to the device, whatever became of them there. */
   readonly sent: number;
   /** Places of messages that the kernel refused, such as for want of a route; the others went. */
   readonly refused: readonly { readonly index: number; readonly error: MeshError }[];
@@ -128,7 +129,10 @@ class KernelSocket implements Socket {
       const headers = batch.headersFrom(next);
       const result = negated(libc.sendMessages(this.#fd, headers, count - next, MSG_DONTWAIT));
       if (result > 0) next += result;
-      else if (isErrno(result, "EAGAIN") || isErrno(result, "ENOBUFS")) break;
+      // The device's egress dropped it. IPv4 sockets are not even told; of the others it is lost as
+      // what is dropped further on, and what comes behind it goes.
+      else if (isErrno(result, "ENOBUFS")) next++;
+      else if (isErrno(result, "EAGAIN")) break;
       else if (!isErrno(result, "EINTR")) {
         refused.push({
           index: next,

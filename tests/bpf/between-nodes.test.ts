@@ -246,6 +246,18 @@ for (const family of ["4", "6"] as const) {
       expect(probe()?.lastReplyNs).toBeGreaterThanOrEqual(expiresNs);
       expect(maps.a.faults.get(CLUSTER.b)?.packets).toBeGreaterThan(0n);
     });
+
+    test("that are dropped as they leave were sent: what is missing is their answers", () => {
+      const { a, b } = network;
+      const [link] = JSON.parse(runIn(a.node, ["ip", "-json", "link", "show", "overlay"])) as {
+        ifindex: number;
+      }[];
+      const to = [b[`pod${family}`], b[`pod${family}`]];
+      const words = [a[`underlay${family}`], link?.ifindex, COOKIE, PROBED, ...to].map(String);
+      setFault("a", { directions: FaultDirection.outbound, dropPercent: 100 });
+      expect(talk(a.node, "probe", ...words)).toBe("2");
+      expect(maps.a.faults.get(CLUSTER.b)?.packets).toBe(2n);
+    });
   });
 
   describe(`faults over IPv${family}`, () => {

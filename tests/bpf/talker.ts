@@ -2,9 +2,11 @@
 // and a long answer's worth of bytes until its stdin closes; `ask HOST` prints what it was told, `ask-udp HOST` what its
 // connected UDP socket was told;
 // `send TO FROM TTL` sends one datagram; `raw TO HEX...` sends VXLAN datagrams with these bytes;
-// `capture HOST` prints the first VXLAN datagram for HOST as hexadecimal digits.
+// `capture HOST` prints the first VXLAN datagram for HOST as hexadecimal digits;
+// `probe SOURCE IFINDEX COOKIE TARGET TO...` sends probes as the agent does, prints how many left.
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
+import { openEchoSocket } from "../../agent/health/echo-socket.ts";
 
 const PORT = 7000;
 const VXLAN_PORT = 8472;
@@ -19,6 +21,7 @@ else if (verb === "ask") ask();
 else if (verb === "ask-udp") askUdp();
 else if (verb === "send") send();
 else if (verb === "raw") raw();
+else if (verb === "probe") probe();
 else capture();
 
 function serve(hosts: readonly string[]): void {
@@ -76,6 +79,22 @@ function raw(): void {
     socket.send(Buffer.from(hex, "hex"), VXLAN_PORT, host, () => {
       if (--waiting === 0) socket.close();
     });
+}
+
+function probe(): void {
+  const [ifindex, cookie = "", target, ...addresses] = rest;
+  const family = host.includes(":") ? 6 : 4;
+  const socket = openEchoSocket({ family, ifindex: Number(ifindex), source: host });
+  const requests = addresses.map((address, i) => ({
+    address,
+    cookie: BigInt(cookie),
+    target: Number(target),
+    sequence: i + 1,
+  }));
+  let left = requests.length;
+  socket.send(requests, { sentNs: process.hrtime.bigint(), onUnsent: () => void left-- });
+  socket.close();
+  process.stdout.write(String(left));
 }
 
 function capture(): void {
