@@ -21,8 +21,11 @@ const RECORDS_MAX = 200_000;
 const HEAP_MIB = 96;
 
 export interface CanariesOptions {
-  /** The cgroup whose sockets are balanced. */
-  readonly cgroupPath: string;
+  /**
+   * The cgroup whose sockets are balanced. Undefined where we are in it ourselves: a container of
+   * its own cgroup namespace may put nobody anywhere else.
+   */
+  readonly cgroupPath: string | undefined;
   readonly log: Logger;
 }
 
@@ -62,14 +65,15 @@ export function createCanaries(options: CanariesOptions): Canaries {
 
 class CanaryKeeper implements Canaries {
   readonly #options: CanariesOptions;
-  readonly #cgroup: string;
+  readonly #cgroup: string | undefined;
   #flock: Flock | undefined;
   /** Orders are carried out one after the other. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(options: CanariesOptions) {
     this.#options = options;
-    this.#cgroup = join(options.cgroupPath, CANARY_CGROUP);
+    const { cgroupPath } = options;
+    this.#cgroup = cgroupPath === undefined ? undefined : join(cgroupPath, CANARY_CGROUP);
   }
 
   order(request: CanaryRequest): Promise<void> {
@@ -119,7 +123,7 @@ class CanaryKeeper implements Canaries {
 
   async #start({ drill, orders, ttlMs }: CanaryRequest): Promise<Flock> {
     const { log } = this.#options;
-    await mkdir(this.#cgroup, { recursive: true });
+    if (this.#cgroup !== undefined) await mkdir(this.#cgroup, { recursive: true });
     const child = spawn(
       process.execPath,
       [`--max-old-space-size=${HEAP_MIB}`, "--disable-warning=ExperimentalWarning", PROGRAM],
@@ -152,11 +156,14 @@ class CanaryKeeper implements Canaries {
       flock.running = false;
       const reason = lastWords.trim();
       if (reason !== "") log.warn("Canaries have ended", { drill, reason });
-      await removeCanaryCgroup(this.#options.cgroupPath);
+      const { cgroupPath } = this.#options;
+      if (cgroupPath !== undefined) await removeCanaryCgroup(cgroupPath);
     });
     try {
       // In its cgroup before it has its first order: no call goes out unbalanced.
-      await writeFile(join(this.#cgroup, "cgroup.procs"), String(child.pid ?? -1));
+      if (this.#cgroup !== undefined) {
+        await writeFile(join(this.#cgroup, "cgroup.procs"), String(child.pid ?? -1));
+      }
     } catch (cause) {
       child.kill("SIGKILL");
       await ended;
