@@ -21,7 +21,7 @@ import {
   UNDERLAY_MTU,
 } from "./plan.ts";
 import type { LabCluster, LabNode, LabPlan } from "./plan.ts";
-import { readAliveProcess, startProcess } from "./processes.ts";
+import { findAliveProcess, readAliveProcess, recordProcess, startProcess } from "./processes.ts";
 import type { ProcessSpec } from "./processes.ts";
 
 const PROJECT_ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -101,9 +101,12 @@ export async function startDaemons(
   const started: string[] = [];
   await Promise.all(
     daemons.map(async (daemon) => {
-      const alive = await readAliveProcess(daemon.recordFile);
+      const alive = await findAliveProcess(daemon);
       // One whose namespace was lost and made again is cut off from everything.
-      if (alive !== undefined && (await isInNamespace(alive.pid, daemon.namespace))) return;
+      if (alive !== undefined && (await isInNamespace(alive.pid, daemon.namespace))) {
+        await recordProcess(daemon.recordFile, alive);
+        return;
+      }
       await startProcess(daemon, options);
       started.push(daemon.name);
     }),

@@ -4,9 +4,11 @@
 import { spawn } from "node:child_process";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { commandLine } from "../../apiserver/daemon/process.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
-import { createCgroup, killCgroup, removeCgroup } from "./cgroups.ts";
+import { createCgroup, killCgroup, listProcesses, removeCgroup } from "./cgroups.ts";
 import { writeJson } from "./json-file.ts";
 import { namespacePath } from "./namespaces.ts";
 
@@ -48,7 +50,7 @@ export async function startProcess(
   try {
     const pid = await spawnDetached(spec, log.fd);
     const startTime = (await readStartTime(pid)) ?? "ended";
-    await writeJson(spec.recordFile, { pid, startTime });
+    await recordProcess(spec.recordFile, { pid, startTime });
     return { pid, startTime };
   } finally {
     await log.close();
@@ -67,6 +69,28 @@ export async function readAliveProcess(recordFile: string): Promise<ProcessRecor
   }
   const startTime = await readStartTime(record.pid);
   return startTime !== undefined && startTime === record.startTime ? record : undefined;
+}
+
+/**
+ * The recorded process or, when that is gone, another in its cgroup that runs the same words: who
+ * brings an apiserver back that a drill has killed (apiserver/drill/main.ts) knows no records.
+ */
+export async function findAliveProcess(
+  spec: Pick<ProcessSpec, "recordFile" | "cgroup" | "argv">,
+): Promise<ProcessRecord | undefined> {
+  const recorded = await readAliveProcess(spec.recordFile);
+  if (recorded !== undefined) return recorded;
+  for (const pid of await listProcesses(spec.cgroup)) {
+    if (!isDeepStrictEqual(await commandLine(pid), spec.argv)) continue;
+    const startTime = await readStartTime(pid);
+    if (startTime !== undefined) return { pid, startTime };
+  }
+  return undefined;
+}
+
+/** From now on the recorded process is this one. */
+export async function recordProcess(recordFile: string, process: ProcessRecord): Promise<void> {
+  await writeJson(recordFile, process);
 }
 
 /** SIGTERM, then SIGKILL for everything in its cgroup; removes cgroup and record. */

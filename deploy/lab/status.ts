@@ -7,7 +7,7 @@ import { labDaemons } from "./daemons.ts";
 import { linkAddress } from "./plan.ts";
 import { listPods } from "./pods.ts";
 import type { PodHost, PodStatus } from "./pods.ts";
-import { readAliveProcess } from "./processes.ts";
+import { findAliveProcess } from "./processes.ts";
 import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 
 export interface LabStatus {
@@ -52,8 +52,9 @@ export async function readLabStatus(host: PodHost): Promise<LabStatus> {
   const specs =
     plan.kubernetes === undefined ? labDaemons(plan, cgroupRoot) : labComponents(plan, cgroupRoot);
   const processes = await Promise.all(
-    specs.map(async ({ name, namespace, logFile, recordFile }) => {
-      const pid = (await readAliveProcess(recordFile))?.pid;
+    specs.map(async (spec) => {
+      const { name, namespace, logFile } = spec;
+      const pid = (await findAliveProcess(spec))?.pid;
       return { name, pid, namespace, logFile };
     }),
   );

@@ -75,11 +75,16 @@ export function stepsOf(
   const detected = times("detected", isCluster);
   const decided = times("decided", isCluster);
   const applied = times("applied", isCluster);
-  const reset = times("flows-reset", () => true);
+  const resets = times("flows-reset", () => true);
+  /** Each counts for one family; those that came before belong to something else. */
+  const takeReset = (fromMs: number): number => {
+    const index = resets.findIndex((timeMs) => timeMs >= fromMs);
+    return index < 0 ? Number.NaN : (resets.splice(index, 1)[0] ?? Number.NaN);
+  };
   return detected.flatMap((detectedMs, i) => {
     const decidedMs = decided[i] ?? Number.NaN;
     const appliedMs = applied[i] ?? Number.NaN;
-    const resetMs = reset.filter((timeMs) => timeMs >= appliedMs)[i] ?? Number.NaN;
+    const resetMs = takeReset(appliedMs);
     return {
       detection: detectedMs - atMs,
       decision: decidedMs - detectedMs,

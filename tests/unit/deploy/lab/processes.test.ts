@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { enteringArgv, readAliveProcess, readStartTime } from "../../../../deploy/lab/processes.ts";
+import { commandLine } from "../../../../apiserver/daemon/process.ts";
+import {
+  enteringArgv,
+  findAliveProcess,
+  readAliveProcess,
+  readStartTime,
+  recordProcess,
+} from "../../../../deploy/lab/processes.ts";
 
 let directory: string;
 
@@ -34,6 +41,26 @@ describe("readAliveProcess()", () => {
     await writeFile(torn, '{"pid":');
     expect(await readAliveProcess(torn)).toBeUndefined();
     expect(await readAliveProcess(join(directory, "missing.json"))).toBeUndefined();
+  });
+});
+
+describe("findAliveProcess()", () => {
+  test("knows who runs the same words in the same cgroup, when the recorded one is gone", async () => {
+    const { pid } = process;
+    const argv = (await commandLine(pid)) ?? [];
+    const recordFile = join(directory, "daemon.json");
+    const spec = { recordFile, cgroup: directory, argv };
+    await writeFile(join(directory, "cgroup.procs"), "");
+    expect(await findAliveProcess(spec)).toBeUndefined();
+
+    await writeFile(join(directory, "cgroup.procs"), `${2 ** 22 + 1}\n${pid}\n`);
+    const found = { pid, startTime: (await readStartTime(pid)) ?? "" };
+    expect(await findAliveProcess(spec)).toEqual(found);
+    expect(await findAliveProcess({ ...spec, argv: [...argv, "--other"] })).toBeUndefined();
+
+    await writeFile(join(directory, "cgroup.procs"), "");
+    await recordProcess(recordFile, found);
+    expect(await findAliveProcess(spec)).toEqual(found);
   });
 });
 
