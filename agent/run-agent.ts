@@ -243,6 +243,7 @@ async function runNode(
         clock,
         kernelNowNs: process.kernelNowNs,
       }),
+    flows: () => flows.reset.status(),
     clock,
     kernelNowNs: process.kernelNowNs,
     startedMs,

@@ -1,6 +1,6 @@
 // The agent's state as Prometheus metrics, read when they are asked for.
-import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { AgentHealth, AgentStatus } from "../../mesh/api/agent-messages.ts";
+import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import type { AgentFlowResets, AgentHealth, AgentStatus } from "../../mesh/api/agent-messages.ts";
 
 export interface Metrics {
   text(): Promise<string>;
@@ -26,6 +26,13 @@ export function createMetrics(read: {
   };
   const rows = gauge("table_rows", "Rows of a desired table by state", ["table", "state"]);
   const contested = gauge("table_contested", "Keys that several objects claim", ["table"]);
+
+  const counter = (name: string, help: string, labelNames: readonly string[] = []): Counter =>
+    new Counter({ name: `tombolo_agent_${name}`, help, labelNames, registers: [registry] });
+  const flows = {
+    ended: counter("flows_ended_total", "Flows ended because of what they went to", ["reason"]),
+    failures: counter("flow_failures_total", "Listings and endings of sockets that were refused"),
+  };
 
   const health = {
     isolated: gauge("isolated", "1 when nobody answers this node"),
@@ -53,10 +60,19 @@ export function createMetrics(read: {
     }
   }
 
+  /** The agent counts; what is shown is its count. */
+  function setFlows({ ended, failures }: AgentFlowResets): void {
+    flows.ended.reset();
+    for (const { reason, flows: count } of ended) flows.ended.inc({ reason }, count);
+    flows.failures.reset();
+    flows.failures.inc(failures);
+  }
+
   return {
     async text() {
       const status = await read.status();
       setHealth(await read.health());
+      if (status.flows !== null) setFlows(status.flows);
       ready.set(Number(status.ready));
       for (const part of Object.values(cluster)) part.reset();
       for (const peer of status.clusters) {

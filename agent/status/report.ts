@@ -4,6 +4,7 @@ import type { LocalService } from "../../mesh/core/service.ts";
 import type {
   AgentCluster,
   AgentFailover,
+  AgentFlowResets,
   AgentFrontend,
   AgentGroup,
   AgentHealth,
@@ -17,6 +18,7 @@ import type { Clock } from "../../mesh/core/clock.ts";
 import type { Agent } from "../agent.ts";
 import { readClusterUsability, type ClusterStateMap } from "../apply/cluster-state.ts";
 import { yieldedPercent } from "../apply/yielded-percent.ts";
+import type { FlowResetStatus } from "../flows/flow-reset.ts";
 import type { ClusterIntent, OwnIntent, PeerIntent } from "../intent/intent.ts";
 import type { CniNode } from "../plan/plan-routes.ts";
 import type { Frontend } from "../plan/plan-service.ts";
@@ -32,6 +34,7 @@ export interface ReportParts {
   readonly cniNode: () => CniNode | undefined;
   readonly readiness: () => Readiness;
   readonly health: () => AgentHealth;
+  readonly flows: () => FlowResetStatus;
   readonly clock: Clock;
   /** CLOCK_MONOTONIC. */
   readonly kernelNowNs: () => bigint;
@@ -111,6 +114,18 @@ function statusOf(parts: ReportParts): AgentStatus {
     reconcilers: agent.tables.map(reconcilerOf),
     podPrefixes: node?.podPrefixes ?? [],
     mtu: node?.mtu ?? 0,
+    flows: flowResetsOf(parts.flows()),
+  };
+}
+
+function flowResetsOf(status: FlowResetStatus): AgentFlowResets {
+  const { resets, failures, lastProblem, followed, failed } = status;
+  return {
+    ended: Object.entries(resets).map(([reason, flows]) => ({ reason, flows })),
+    failures,
+    lastProblem,
+    namespaces: followed,
+    namespacesFailed: failed.size,
   };
 }
 

@@ -12,6 +12,17 @@ export interface AgentStatus {
   readonly reconcilers: readonly AgentReconciler[];
   readonly podPrefixes: readonly string[];
   readonly mtu: number;
+  /** Null from an older agent. */
+  readonly flows: AgentFlowResets | null;
+}
+
+/** Totals since the agent started. */
+export interface AgentFlowResets {
+  readonly ended: readonly { readonly reason: string; readonly flows: number }[];
+  readonly failures: number;
+  readonly lastProblem: string;
+  readonly namespaces: number;
+  readonly namespacesFailed: number;
 }
 
 export interface AgentCluster {

@@ -1,5 +1,10 @@
 // `mesh node status`: what a node's agent knows, what it has done, and what it cannot do.
-import type { AgentCluster, AgentReconciler, AgentStatus } from "../api/agent-messages.ts";
+import type {
+  AgentCluster,
+  AgentFlowResets,
+  AgentReconciler,
+  AgentStatus,
+} from "../api/agent-messages.ts";
 import {
   formatJson,
   formatTable,
@@ -14,9 +19,10 @@ import type { Command } from "./command.ts";
 
 const USAGE = `Usage: mesh node status [--node NAME | --socket PATH] [--output table|json]
 
-Shows a node's agent: the clusters it hears of and whether new connections may go to them, and how
-much of what is desired the node has. The exit status is 0 if the agent is ready and nothing has
-failed, otherwise 1; a cluster that is drained or down is no failure of the node.
+Shows a node's agent: the clusters it hears of and whether new connections may go to them, how many
+flows it has ended since it started and why, and how much of what is desired the node has. The exit
+status is 0 if the agent is ready and nothing has failed, otherwise 1; a cluster that is drained or
+down is no failure of the node.
 
 ${AGENT_USAGE}
 Examples:
@@ -55,6 +61,7 @@ export function formatNodeStatus(status: AgentStatus, output: Output): string {
   const remarks = [
     ...status.reasons,
     ...status.clusters.flatMap(remarksOfCluster),
+    ...(status.flows?.lastProblem ? [`flows: ${status.flows.lastProblem}`] : []),
     ...status.reconcilers.flatMap(({ name, failedLatest }) =>
       failedLatest.map(({ key, reason }) => `${name} ${key}: ${reason}`),
     ),
@@ -63,10 +70,19 @@ export function formatNodeStatus(status: AgentStatus, output: Output): string {
   return [
     `${node} of cluster ${cluster} (id ${clusterId}), Tombolo ${version}: ${state}\n`,
     podPrefixes.length === 0 ? "" : `pods ${podPrefixes.join(" ")}, MTU ${mtu}\n`,
+    status.flows === null ? "" : `${formatFlows(status.flows)}\n`,
     `\n${formatTable(CLUSTER_COLUMNS, status.clusters)}`,
     `\n${formatTable(RECONCILER_COLUMNS, status.reconcilers)}`,
     lines.length === 0 ? "" : `\n${lines.join("")}`,
   ].join("");
+}
+
+/** `flows ended 12: cluster-down 10, drain 2; failures 1`. */
+function formatFlows({ ended, failures }: AgentFlowResets): string {
+  const total = ended.reduce((sum, { flows }) => sum + flows, 0);
+  const parts = ended.flatMap(({ reason, flows }) => (flows === 0 ? [] : [`${reason} ${flows}`]));
+  const reasons = parts.length === 0 ? "" : `: ${parts.join(", ")}`;
+  return `flows ended ${total}${reasons}${failures === 0 ? "" : `; failures ${failures}`}`;
 }
 
 function remarksOfCluster(cluster: AgentCluster): string[] {

@@ -64,6 +64,18 @@ export const STATUS: AgentStatus = {
   ],
   podPrefixes: ["10.1.1.0/24"],
   mtu: 1450,
+  flows: {
+    ended: [
+      { reason: "cluster-down", flows: 10 },
+      { reason: "node-down", flows: 0 },
+      { reason: "backend-down", flows: 0 },
+      { reason: "drain", flows: 2 },
+    ],
+    failures: 0,
+    lastProblem: "",
+    namespaces: 3,
+    namespacesFailed: 0,
+  },
 };
 
 export const HEALTH: AgentHealth = {

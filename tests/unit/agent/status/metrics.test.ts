@@ -22,15 +22,21 @@ describe("createMetrics()", () => {
       'tombolo_agent_cluster_health{cluster="west",family="ipv4",state="healthy"} 1',
       'tombolo_agent_probe_round_trip_ms{cluster="west",family="ipv4"} 0.25',
       "tombolo_agent_isolated 0",
+      'tombolo_agent_flows_ended_total{reason="cluster-down"} 10',
+      'tombolo_agent_flows_ended_total{reason="node-down"} 0',
+      "tombolo_agent_flow_failures_total 0",
     ]) {
       expect(text).toContain(`${line}\n`);
     }
     expect(text).toContain("process_resident_memory_bytes");
-    status = { ...STATUS, ready: false, clusters: [] };
+    const flows = STATUS.flows && { ...STATUS.flows, failures: 1 };
+    status = { ...STATUS, ready: false, clusters: [], flows };
     health = { ...HEALTH, isolated: true, clusters: [] };
     const later = await metrics.text();
     expect(later).toContain("tombolo_agent_ready 0\n");
     expect(later).toContain("tombolo_agent_isolated 1\n");
+    expect(later).toContain("tombolo_agent_flow_failures_total 1\n");
+    expect(later).toContain('tombolo_agent_flows_ended_total{reason="drain"} 2\n');
     // A cluster that is gone leaves no last value behind.
     expect(later).not.toContain('cluster="east"');
     expect(later).not.toContain('cluster="west"');

@@ -66,6 +66,13 @@ async function start(contents: readonly StoreOperation[]) {
     version: "1.2.3",
     clusterState,
     health: () => HEALTH,
+    flows: () => ({
+      followed: 4,
+      failed: new Map([["/proc/7/ns/net", "not there"]]),
+      resets: { "cluster-down": 3, "node-down": 0, "backend-down": 0, drain: 1 },
+      failures: 2,
+      lastProblem: "refused",
+    }),
     cniNode: () => cniNode,
     clock,
     kernelNowNs: () => 1n,
@@ -88,6 +95,18 @@ describe("createReport()", () => {
       reasons: [],
       podPrefixes: ["10.1.1.0/24"],
       mtu: 1450,
+      flows: {
+        ended: [
+          { reason: "cluster-down", flows: 3 },
+          { reason: "node-down", flows: 0 },
+          { reason: "backend-down", flows: 0 },
+          { reason: "drain", flows: 1 },
+        ],
+        failures: 2,
+        lastProblem: "refused",
+        namespaces: 4,
+        namespacesFailed: 1,
+      },
       clusters: [
         { name: "east", own: true, listed: true, nodes: 1, services: 2, usable: true },
         { name: "west", own: false, listed: true, nodes: 0, services: 1, usable: true },

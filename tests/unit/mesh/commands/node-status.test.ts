@@ -17,6 +17,7 @@ describe("nodeStatusCommand", () => {
       [
         "east-1 of cluster east (id 1), Tombolo 0.1.0: ready",
         "pods 10.1.1.0/24, MTU 1450",
+        "flows ended 12: cluster-down 10, drain 2",
         "",
         "CLUSTER     ID  SESSION  HEARTBEAT  NODES  ENDPOINTS  SERVICES  REFUSED  NEW CONNECTIONS",
         "east (own)   1  ready       3s ago      2          5         3        0  yes",
@@ -79,6 +80,15 @@ describe("formatNodeStatus()", () => {
       expect(line?.endsWith(`  ${wanted}`)).toBe(true);
     });
   }
+
+  test("says how many flows were ended, and what the kernel refused", () => {
+    const some = { ended: [], failures: 2, lastProblem: "Cannot end sockets", namespaces: 1 };
+    const flows = { ...some, namespacesFailed: 0 };
+    const text = formatNodeStatus({ ...STATUS, flows }, output);
+    expect(text).toContain("\nflows ended 0; failures 2\n");
+    expect(text).toContain("! flows: Cannot end sockets\n");
+    expect(formatNodeStatus({ ...STATUS, flows: null }, output)).not.toContain("flows");
+  });
 
   test("ends with what an operator should know", () => {
     const text = formatNodeStatus(
