@@ -19,6 +19,8 @@ import { createObjectFollower } from "./objects/object-follower.ts";
 
 /** An apiserver that lives answers its own machine in milliseconds. */
 const PROBE_TIMEOUT_MS = 1_000;
+/** What a shell says of a program that SIGKILL has ended. */
+const KILLED_STATUS = 137;
 
 async function main(signal: AbortSignal): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: "string" } } });
@@ -53,7 +55,11 @@ async function main(signal: AbortSignal): Promise<void> {
   if (objects !== undefined) await writeOwnContext(profile.name, config.directory);
   const { apiserverSocket: socketPath } = clusterPaths(config.directory);
   const { argv, execArgv } = process;
-  const kill = (): void => void process.kill(process.pid, "SIGKILL");
+  const kill = (): void => {
+    process.kill(process.pid, "SIGKILL");
+    // The first process of a container cannot be killed from within: the kernel ignores it.
+    process.exit(KILLED_STATUS);
+  };
   await runApiserver(
     {
       ...seams,

@@ -42,6 +42,7 @@ try {
     home: process.env["TOMBOLO_HOME"] ?? "/var/lib/tombolo",
     kubeconfigs: kubeconfigPaths(process.env),
     kubernetesAssets: process.env["KUBEBUILDER_ASSETS"],
+    streams: () => ({ input: process.stdin, output: process.stdout }),
     argv,
     signal: abort.signal,
   });

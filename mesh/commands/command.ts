@@ -1,4 +1,5 @@
 // What a `mesh` command is. One file a command exports one of these; registry.ts lists them.
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Output } from "../terminal.ts";
@@ -15,6 +16,8 @@ export interface CommandContext {
   readonly kubeconfigs: readonly string[];
   /** KUBEBUILDER_ASSETS: a folder with the programs of Kubernetes, for a lab of Kubernetes. */
   readonly kubernetesAssets?: string | undefined;
+  /** The program's own, for what is copied and not said; one command has use for them. */
+  readonly streams?: () => { readonly input: Readable; readonly output: Writable };
   /** The words after `mesh`, for a command that must start itself again inside a namespace. */
   readonly argv: readonly string[];
   /** Aborted by SIGINT and SIGTERM. */

@@ -1,9 +1,9 @@
 // A drain that a drill orders: one record of the drained cluster about itself, with its end, beside
 // whatever operators have ordered, and through the same store as `mesh drain`.
 import { createHash } from "node:crypto";
-import { createDirectoryDrainStore } from "../connect/drain-store.ts";
-import { readClusterProfile } from "../contexts/cluster-directory.ts";
+import type { DrainStore } from "../connect/drain-store.ts";
 import type { Clock } from "../core/clock.ts";
+import type { ClusterIdentity } from "../core/cluster.ts";
 import type { DrainOrder } from "../drill/drill-mesh.ts";
 import { drainIsInForce, type DrainRecord } from "../kvstore/records/drain.ts";
 
@@ -12,16 +12,17 @@ const GRACE_SECONDS = 5;
 
 export interface DrainPlace {
   /** Of the drained cluster. */
-  readonly directory: string;
+  readonly drains: DrainStore;
+  readonly readProfile: () => Promise<Pick<ClusterIdentity, "id">>;
   readonly clock: Clock;
 }
 
 export async function orderDrain(
-  { directory, clock }: DrainPlace,
+  { drains, readProfile, clock }: DrainPlace,
   order: DrainOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const { id: clusterId } = await readClusterProfile(directory);
+  const { id: clusterId } = await readProfile();
   const { id, ...rest } = order;
   const nowMs = clock.nowMs();
   const record: DrainRecord = {
@@ -31,23 +32,23 @@ export async function orderDrain(
     graceSeconds: GRACE_SECONDS,
     createdAtMs: nowMs,
   };
-  const withRecord = (drains: readonly DrainRecord[]): DrainRecord[] => [
-    ...drains.filter((drain) => drain.id !== record.id && drainIsInForce(drain, nowMs)),
+  const withRecord = (known: readonly DrainRecord[]): DrainRecord[] => [
+    ...known.filter((drain) => drain.id !== record.id && drainIsInForce(drain, nowMs)),
     record,
   ];
-  await createDirectoryDrainStore(directory, { clock }).change(withRecord, signal);
+  await drains.change(withRecord, signal);
 }
 
 /** Idempotent. */
 export async function takeBackDrain(
-  { directory, clock }: DrainPlace,
+  { drains }: Pick<DrainPlace, "drains">,
   drill: string,
   signal: AbortSignal,
 ): Promise<void> {
   const id = recordId(drill);
-  const without = (drains: readonly DrainRecord[]): DrainRecord[] =>
-    drains.filter((drain) => drain.id !== id);
-  await createDirectoryDrainStore(directory, { clock }).change(without, signal);
+  const without = (known: readonly DrainRecord[]): DrainRecord[] =>
+    known.filter((drain) => drain.id !== id);
+  await drains.change(without, signal);
 }
 
 /** Ids of drills are longer than those of drains. */

@@ -6,7 +6,8 @@ import { formatJson, formatTable, parseOutputFormat, styled, type Output } from 
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { fetchReports, openReports } from "./drill-history.ts";
-import { withDrillMesh } from "./drill-mesh.ts";
+import { MESH_FLAGS, withDrillMesh } from "./drill-mesh.ts";
+import { CONTEXT_HELP } from "./select-context.ts";
 
 const USAGE = `Usage: mesh drill list [--trend NAME] [--context NAME]... [--output table|json]
 
@@ -15,7 +16,7 @@ coordinator died.
 
   --trend NAME  one drill's recovery time, failback and lost requests over time
   --context     take over first what the clusters of these contexts have kept
-  --output      table (default) or json
+${CONTEXT_HELP}  --output      table (default) or json
 
 Examples:
   mesh drill list
@@ -24,7 +25,7 @@ Examples:
 
 const FLAGS = {
   trend: { type: "string" },
-  context: { type: "string", multiple: true },
+  ...MESH_FLAGS,
   output: { type: "string" },
 } as const;
 
@@ -49,7 +50,7 @@ export const drillListCommand: Command = {
       return 0;
     };
     if (values.context === undefined) return show();
-    return withDrillMesh(values.context, context, async ({ connection }) => {
+    return withDrillMesh(values, context, async ({ connection }) => {
       await fetchReports(connection, reports, context.signal);
       return show();
     });

@@ -1,13 +1,11 @@
 // The real mesh behind a drill: agents and apiservers asked over the NATS of their clusters, one
-// connection for each context. A cluster without a context of its own is asked through the first
-// connection, which its apiserver answers only if it accepts drills from peers.
+// connection for each context, through the API server where the cluster is one of Kubernetes. A
+// cluster without a context of its own is asked through the first connection, which its apiserver
+// answers only if it accepts drills from peers.
+import { openContext } from "../connect/context-access.ts";
 import { openDirectoryOperations } from "../connect/operations-access.ts";
-import {
-  isKubernetesContext,
-  listContexts,
-  readContext,
-  type DirectoryContext,
-} from "../contexts/contexts.ts";
+import { openPodOperations } from "../connect/pod-operations.ts";
+import { isKubernetesContext, listContexts, type MeshContext } from "../contexts/contexts.ts";
 import { isMeshError, MeshError, messageFromError } from "../core/errors.ts";
 import { APISERVER, type DrillMesh, type Place } from "../drill/drill-mesh.ts";
 import { askQuestion } from "../operations/ask.ts";
@@ -17,6 +15,22 @@ import type { CommandContext } from "./command.ts";
 import { runDrillCheck } from "./drill-checks.ts";
 import { orderDrain, takeBackDrain, type DrainPlace } from "./drill-drain.ts";
 import { commonNamespace, enterNamespace } from "./enter-namespace.ts";
+import { CONTEXT_FLAGS, CONTEXT_HELP, findContext } from "./select-context.ts";
+
+export const MESH_FLAGS = {
+  ...CONTEXT_FLAGS,
+  context: { type: "string", multiple: true },
+} as const;
+
+/** Part of the commands' usage. */
+export const MESH_HELP = `  --context      a context, again for more; all of this machine's own by default
+${CONTEXT_HELP}`;
+
+export interface DrillMeshWish {
+  readonly context?: readonly string[] | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly namespace?: string | undefined;
+}
 
 export interface OpenDrillMesh {
   readonly mesh: DrillMesh;
@@ -28,25 +42,22 @@ export interface OpenDrillMesh {
 /** An agent answers within milliseconds; one that does not is out of reach. */
 const ASK_TIMEOUT_MS = 4_000;
 const CONNECT_LIMIT_MS = 10_000;
+/** On top of it a program has to start in a pod. */
+const POD_CONNECT_LIMIT_MS = 40_000;
 
 /**
  * Runs `work` and returns its exit status, or that of who ran it in the contexts' namespace. The
  * connections outlive Ctrl-C: what a drill has begun is undone through them.
  */
 export async function withDrillMesh(
-  names: readonly string[],
+  wish: DrillMeshWish,
   context: CommandContext,
   work: (open: OpenDrillMesh) => Promise<number>,
 ): Promise<number> {
-  const contexts = await directoryContexts(names, context);
+  const contexts = await findContexts(wish, context);
   const entered = await enterNamespace(commonNamespace(contexts), context);
   if (entered !== undefined) return entered;
-  const opened = await Promise.all(
-    contexts.map(async ({ directory }) => ({
-      directory,
-      ...(await openDirectoryOperations(directory, context)),
-    })),
-  );
+  const opened = await Promise.all(contexts.map((place) => open(place, context)));
   const end = new AbortController();
   const running = opened.map(({ connection }) => connection.run(end.signal));
   try {
@@ -63,8 +74,23 @@ export async function withDrillMesh(
 
 interface Opened {
   readonly cluster: string;
-  readonly directory: string;
+  readonly drainPlace: DrainPlace;
   readonly connection: OperationsConnection;
+  /** How long connecting may take. */
+  readonly limitMs: number;
+}
+
+async function open(place: MeshContext, context: CommandContext): Promise<Opened> {
+  const { access, drains } = openContext(place, context);
+  const readProfile = (): ReturnType<typeof access.readProfile> => access.readProfile();
+  const drainPlace = { drains, readProfile, clock: context.clock };
+  if (isKubernetesContext(place)) {
+    const { name: cluster } = await readProfile();
+    const connection = openPodOperations(place, context);
+    return { cluster, drainPlace, connection, limitMs: POD_CONNECT_LIMIT_MS };
+  }
+  const found = await openDirectoryOperations(place.directory, context);
+  return { ...found, drainPlace, limitMs: CONNECT_LIMIT_MS };
 }
 
 async function createDrillMesh(
@@ -100,8 +126,8 @@ async function createDrillMesh(
   );
   const { clock } = context;
   const drainPlace = (cluster: string): DrainPlace => {
-    const directory = own.get(cluster)?.directory;
-    if (directory !== undefined) return { directory, clock };
+    const place = own.get(cluster)?.drainPlace;
+    if (place !== undefined) return place;
     throw new MeshError("unsupported", `Cannot drain "${cluster}": want a context of its own`);
   };
   return {
@@ -114,37 +140,27 @@ async function createDrillMesh(
 }
 
 /** Those that are named, or all of this machine's own. */
-async function directoryContexts(
-  names: readonly string[],
-  { home }: CommandContext,
-): Promise<readonly DirectoryContext[]> {
-  const wanted = names.length > 0 ? [...new Set(names)] : await listContexts(home);
-  const contexts = await Promise.all(wanted.map((name) => readContext(home, name)));
-  const directories = contexts.filter((one): one is DirectoryContext => "directory" in one);
-  const other = contexts.find(isKubernetesContext);
-  if (other !== undefined && (names.length > 0 || directories.length === 0)) {
-    throw new MeshError(
-      "unsupported",
-      `Cannot drill from here with context "${other.name}": its NATS is reached from its pods only`,
-      { hint: "run it in its apiserver's container: kubectl exec … -- mesh drill …" },
-    );
-  }
-  if (directories.length === 0) {
+async function findContexts(
+  wish: DrillMeshWish,
+  context: CommandContext,
+): Promise<readonly MeshContext[]> {
+  const names = [...new Set(wish.context ?? (await listContexts(context.home)))];
+  if (names.length === 0) {
     throw new MeshError("not_found", "Cannot drill: there is no context yet", {
-      hint: "`mesh lab up` makes a lab with two clusters",
+      hint: "--context names those of a kubeconfig; `mesh lab up` makes a lab with two clusters",
     });
   }
-  return directories;
+  return Promise.all(names.map((name) => findContext({ ...wish, name }, context)));
 }
 
 async function awaitConnection(
-  { cluster, connection }: Opened,
+  { cluster, connection, limitMs }: Opened,
   { clock, signal }: CommandContext,
 ): Promise<void> {
   const limit = new AbortController();
   const both = AbortSignal.any([signal, limit.signal]);
   const timer = new AbortController();
-  const late = clock.sleep(CONNECT_LIMIT_MS, timer.signal).then(
+  const late = clock.sleep(limitMs, timer.signal).then(
     () => limit.abort("too late"),
     () => {}, // It is connected.
   );
@@ -153,9 +169,9 @@ async function awaitConnection(
   } catch (cause) {
     if (signal.aborted) throw cause;
     const { lastError } = connection.status();
-    throw new MeshError("unavailable", `Cannot reach the NATS of "${cluster}": ${lastError}`, {
-      cause,
-      hint: "drills need the operations plane: docs/events.md",
+    const reason = lastError === "" ? `no answer in ${limitMs / 1_000} s` : lastError;
+    throw new MeshError("unavailable", `Cannot reach the NATS of "${cluster}": ${reason}`, {
+      hint: "drills need the operations plane: docs/operations-plane.md",
     });
   } finally {
     timer.abort("connected");

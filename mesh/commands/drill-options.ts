@@ -8,9 +8,10 @@ import {
   type DefinitionFlags,
 } from "../drill/definition-file.ts";
 import { usageError } from "./arguments.ts";
+import { MESH_FLAGS, type DrillMeshWish } from "./drill-mesh.ts";
 
 export const DEFINITION_FLAGS = {
-  context: { type: "string", multiple: true },
+  ...MESH_FLAGS,
   name: { type: "string" },
   fault: { type: "string" },
   cluster: { type: "string" },
@@ -48,7 +49,9 @@ export const DEFINITION_HELP = `  --fault KIND        cluster-black-hole, cluste
   --rate N            canaries a second, from each node to each service (20)
   --protocol NAME     connect (default), or echo for backends that answer lines
   --seed N            repeats what is left to chance
-  --context NAME      a context of this machine, again for more; all of them by default
+  --context NAME      a context, again for more; all of this machine's own by default
+  --kubeconfig FILE   names contexts besides this machine's own ($KUBECONFIG, ~/.kube/config)
+  --namespace NAME    where Tombolo lives in Kubernetes clusters (tombolo-system)
 `;
 
 export interface DefinitionWish extends DefinitionFlags {
@@ -81,10 +84,8 @@ export async function readDefinition(
 }
 
 /** The flags that say what is drilled, without the others. */
-export function definitionFlags(
-  values: DefinitionWish & { readonly context?: readonly string[] | undefined },
-): DefinitionWish {
-  const names = Object.keys(DEFINITION_FLAGS).filter((name) => name !== "context");
+export function definitionFlags(values: DefinitionWish & DrillMeshWish): DefinitionWish {
+  const names = Object.keys(DEFINITION_FLAGS).filter((name) => !(name in MESH_FLAGS));
   return Object.fromEntries(
     Object.entries(values).filter(([name]) => names.includes(name)),
   ) as DefinitionWish;

@@ -76,14 +76,13 @@ export const drillRunCommand: Command = {
     const { values, positionals } = parseArguments(args, { flags: FLAGS, usage: USAGE });
     const { report, junit, json } = values;
     const outputs = { report, junit, json, format: parseOutputFormat(values.output) };
-    const contexts = values.context ?? [];
     if (values.schedule !== undefined) {
       if (positionals.length > 0 || values.fault !== undefined) {
         throw usageError("Cannot use --schedule with another drill: it names a file", USAGE);
       }
       const definitions = parseDefinitions(values.schedule, await readText(values.schedule));
       checkScheduled(values.schedule, definitions);
-      return withDrillMesh(contexts, context, (open) =>
+      return withDrillMesh(values, context, (open) =>
         followSchedule(definitions, { open, context, file: values.schedule ?? "" }),
       );
     }
@@ -91,7 +90,7 @@ export const drillRunCommand: Command = {
     const runs = parseNumber("runs", values.runs, 1_000);
     if (runs === 0) throw usageError("Cannot run 0 times: want --runs 1 or more", USAGE);
     const definition = { ...wanted, runs: runs ?? wanted.runs };
-    return withDrillMesh(contexts, context, async (open) => {
+    return withDrillMesh(values, context, async (open) => {
       const done = await drillOnce(definition, { open, context, words: wordsOf(context.argv) });
       await writeReports(done, outputs);
       const { stdout } = context;

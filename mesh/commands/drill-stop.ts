@@ -3,7 +3,7 @@ import { stopDrills } from "../drill/stop-drills.ts";
 import { formatJson, parseOutputFormat } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
-import { withDrillMesh } from "./drill-mesh.ts";
+import { MESH_FLAGS, MESH_HELP, withDrillMesh } from "./drill-mesh.ts";
 
 const USAGE = `Usage: mesh drill stop [--context NAME]... [--output table|json]
 
@@ -11,15 +11,14 @@ Ends whatever drill is under way, from any machine: every node and apiserver tha
 lifts every fault, and the drill's locks go, which stops its coordinator. What cannot be reached
 ends by itself within seconds. The exit status is 1 if somebody could not be asked.
 
-  --context     a context of this machine, again for more; all of them by default
-  --output      table (default) or json
+${MESH_HELP}  --output      table (default) or json
 
 Example:
   mesh drill stop
 `;
 
 const FLAGS = {
-  context: { type: "string", multiple: true },
+  ...MESH_FLAGS,
   output: { type: "string" },
 } as const;
 
@@ -33,7 +32,7 @@ export const drillStopCommand: Command = {
     if (positionals.length > 0) {
       throw usageError(`Cannot stop "${positionals[0]}" alone: one drill runs at a time`, USAGE);
     }
-    return withDrillMesh(values.context ?? [], context, async ({ mesh }) => {
+    return withDrillMesh(values, context, async ({ mesh }) => {
       const stopped = await stopDrills(mesh, context.signal);
       if (format === "json") context.stdout.write(formatJson(stopped));
       else {

@@ -1,22 +1,24 @@
 // `mesh drill suggest`: what ought to be drilled.
+import { isMeshError, messageFromError } from "../core/errors.ts";
+import { STALE_DAYS } from "../drill/coverage.ts";
 import { gatherFacts } from "../drill/facts.ts";
 import { suggestDrills } from "../drill/suggest.ts";
 import { formatJson, parseOutputFormat, styled } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
-import { openReports } from "./drill-history.ts";
-import { withDrillMesh } from "./drill-mesh.ts";
+import { fetchReports, openReports } from "./drill-history.ts";
+import { MESH_FLAGS, MESH_HELP, withDrillMesh } from "./drill-mesh.ts";
 import { parseNumber } from "./drill-options.ts";
 
 const USAGE = `Usage: mesh drill suggest [--stale DAYS] [--context NAME]... [--output table|json]
 
 Names services that one cluster or node takes away, and failover that is configured but was never
-drilled, or not for long. The coverage counts edges: clients of a cluster, a service, and the
+drilled, or not for long: by the reports of this machine and those that the first cluster's stream
+holds. The coverage counts edges: clients of a cluster, a service, and the
 cluster that they would fail over from.
 
   --stale DAYS  a drill older than this counts no more (30)
-  --context     a context of this machine, again for more; all of them by default
-  --output      table (default) or json
+${MESH_HELP}  --output      table (default) or json
 
 Example:
   mesh drill suggest
@@ -24,7 +26,7 @@ Example:
 
 const FLAGS = {
   stale: { type: "string" },
-  context: { type: "string", multiple: true },
+  ...MESH_FLAGS,
   output: { type: "string" },
 } as const;
 
@@ -38,12 +40,19 @@ export const drillSuggestCommand: Command = {
     if (positionals.length > 0) {
       throw usageError(`Cannot use "${positionals[0]}": want flags only`, USAGE);
     }
-    const staleDays = parseNumber("stale", values.stale, 10_000) ?? 30;
-    return withDrillMesh(values.context ?? [], context, async ({ mesh }) => {
+    const staleDays = parseNumber("stale", values.stale, 10_000) ?? STALE_DAYS;
+    return withDrillMesh(values, context, async ({ mesh, connection, cluster }) => {
       const { clock, signal, stdout } = context;
       const facts = await gatherFacts(mesh, { clock, signal });
-      const reports = await openReports(context).list();
-      const found = suggestDrills(facts, reports, { nowMs: clock.nowMs(), staleDays });
+      const store = openReports(context);
+      await fetchReports(connection, store, signal).catch((error: unknown) => {
+        if (isMeshError(error, "aborted")) throw error;
+        const reason = messageFromError(error);
+        context.stderr.write(
+          `drill: what others drilled with ${cluster} is not known: ${reason}\n`,
+        );
+      });
+      const found = suggestDrills(facts, await store.list(), { nowMs: clock.nowMs(), staleDays });
       if (format === "json") {
         stdout.write(formatJson(found));
         return 0;

@@ -2,11 +2,12 @@
 // the cluster's etcd itself. Prints JSON, for machines only.
 import { openClusterAccess, openContext } from "../connect/context-access.ts";
 import { messageFromInsideFacts } from "../connect/inside-view.ts";
-import { isKubernetesContext, listContexts, readContext } from "../contexts/contexts.ts";
+import { isKubernetesContext, readContext } from "../contexts/contexts.ts";
 import { MeshError } from "../core/errors.ts";
 import { formatJson } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
-import type { Command, CommandContext } from "./command.ts";
+import type { Command } from "./command.ts";
+import { onlyContext } from "./select-context.ts";
 
 const USAGE = `Usage: mesh facts [--context NAME] [--losses-without CLUSTER | --drain-of CLUSTER]
 
@@ -64,13 +65,3 @@ export const factsCommand: Command = {
     return 0;
   },
 };
-
-async function onlyContext({ home }: CommandContext): Promise<string> {
-  const [name, ...more] = await listContexts(home);
-  if (name !== undefined && more.length === 0) return name;
-  throw new MeshError(
-    "invalid_argument",
-    `Cannot choose a context: this machine has ${name === undefined ? "none" : more.length + 1}`,
-    { hint: "name one: mesh facts --context NAME" },
-  );
-}

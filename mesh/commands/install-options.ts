@@ -30,6 +30,7 @@ export const SETTING_FLAGS = {
   "chain-after": { type: "string" },
   mtu: { type: "string" },
   "max-unavailable": { type: "string" },
+  "accept-drills-from": { type: "string" },
 } as const;
 
 /** Part of the commands' usage. */
@@ -43,6 +44,8 @@ export const SETTINGS_HELP = `  --image NAME              the image to run (tomb
   --chain-after FILE        chained: the other plugin's configuration (found)
   --mtu N                   MTU between nodes (1500)
   --max-unavailable N       agents exchanged at once, a number or a share like 10% (1)
+  --accept-drills-from WHO  own: drills of this cluster's operators only (default); peers: those of
+                            connected clusters' operators, too
 `;
 
 export const CLUSTER_HELP = `  --context NAME            context of the kubeconfig (its current one)

@@ -4,14 +4,13 @@
 import { inPodOf } from "../connect/context-access.ts";
 import { findApiserverPod } from "../connect/kubernetes-apiserver.ts";
 import { openDirectoryOperations } from "../connect/operations-access.ts";
-import { isKubernetesContext, listContexts, type KubernetesContext } from "../contexts/contexts.ts";
-import { MeshError } from "../core/errors.ts";
+import { isKubernetesContext, type KubernetesContext } from "../contexts/contexts.ts";
 import type { ExecResult } from "../kubernetes/exec.ts";
 import { APISERVER_CONTAINER } from "../kubernetes/object-names.ts";
 import type { OperationsConnection } from "../operations/connection.ts";
 import type { CommandContext } from "./command.ts";
 import { enterNamespace } from "./enter-namespace.ts";
-import { findContext } from "./select-context.ts";
+import { findContext, onlyContext } from "./select-context.ts";
 
 export interface OperationsWish {
   /** The only one of this machine if undefined. */
@@ -74,13 +73,4 @@ function podCommand(found: KubernetesContext, context: CommandContext): PodComma
     const place = { namespace: cluster.namespace, pod: name, container: APISERVER_CONTAINER };
     return cluster.exec.run({ ...place, argv: ["mesh", ...words] }, context.signal);
   };
-}
-
-async function onlyContext({ home }: CommandContext): Promise<string> {
-  const names = await listContexts(home);
-  const [name, ...more] = names;
-  if (name !== undefined && more.length === 0) return name;
-  throw new MeshError("invalid_argument", "Cannot choose a context: want --context NAME", {
-    hint: name === undefined ? "there is none yet" : `there are: ${names.join(", ")}`,
-  });
 }

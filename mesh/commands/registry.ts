@@ -1,4 +1,5 @@
 // Every command, in the order in which `mesh --help` shows them.
+import { bridgeCommand } from "./bridge.ts";
 import { bpfClustersCommand } from "./bpf-clusters.ts";
 import { bpfDropsCommand } from "./bpf-drops.ts";
 import { bpfIpcacheCommand } from "./bpf-ipcache.ts";
@@ -62,6 +63,7 @@ export const COMMANDS: readonly Command[] = [
   contextListCommand,
   factsCommand,
   probeCommand,
+  bridgeCommand,
   labUp,
   labStatus,
   labExec,

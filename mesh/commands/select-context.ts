@@ -52,6 +52,16 @@ export async function findContext(
   });
 }
 
+/** Of this machine's own contexts. Throws `invalid_argument` unless there is exactly one. */
+export async function onlyContext({ home }: Pick<CommandContext, "home">): Promise<string> {
+  const names = await listContexts(home);
+  const [name, ...more] = names;
+  if (name !== undefined && more.length === 0) return name;
+  throw new MeshError("invalid_argument", "Cannot choose a context: want --context NAME", {
+    hint: name === undefined ? "there is none yet" : `there are: ${names.join(", ")}`,
+  });
+}
+
 export function contextFromKubeconfig(
   { name, kubeconfig }: KubeconfigContext,
   namespace?: string,

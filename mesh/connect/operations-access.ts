@@ -10,6 +10,7 @@ import { parseClusterName } from "../core/cluster.ts";
 import { MeshError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { OperationsConnection } from "../operations/connection.ts";
+import { bridgeNats } from "../operations/nats-bridge.ts";
 import { createNatsConnection } from "../operations/nats-connection.ts";
 
 /** What the apiserver tells about its NATS. */
@@ -33,15 +34,34 @@ export async function openDirectoryOperations(
   environment: { readonly clock: Clock; readonly random: () => number; readonly log: Logger },
 ): Promise<{ readonly cluster: string; readonly connection: OperationsConnection }> {
   const { cluster, servers } = await readOperationsPlace(directory);
-  const pki = pkiPaths(clusterPaths(directory).pki);
   const connection = createNatsConnection({
     ...environment,
     name: adminCommonName(cluster),
     servers: () => servers,
-    tls: { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey },
+    tls: adminTls(directory),
     serverName: meshServerName(cluster),
   });
   return { cluster, connection };
+}
+
+/** For who cannot reach the server himself: see nats-bridge.ts. Throws `not_found`, `unavailable`. */
+export async function bridgeDirectoryOperations(
+  directory: string,
+  ends: Parameters<typeof bridgeNats>[1],
+  signal: AbortSignal,
+): Promise<void> {
+  const { cluster, servers } = await readOperationsPlace(directory);
+  const [server] = servers;
+  if (server === undefined) {
+    throw new MeshError("unavailable", `Cannot reach the NATS of "${cluster}": it has no address`);
+  }
+  const place = { server, tls: adminTls(directory), serverName: meshServerName(cluster) };
+  await bridgeNats(place, ends, signal);
+}
+
+function adminTls(directory: string) {
+  const pki = pkiPaths(clusterPaths(directory).pki);
+  return { caFile: pki.caBundle, certFile: pki.adminCertificate, keyFile: pki.adminKey };
 }
 
 async function readOperationsPlace(directory: string): Promise<OperationsPlace> {

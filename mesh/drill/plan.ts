@@ -194,7 +194,7 @@ function planCanaries(
   const plans = facts.clusters.flatMap((cluster) => {
     const orders = services
       .filter(({ sources }) => sources.some((one) => one.cluster === cluster.name && isServed(one)))
-      .flatMap(({ service }) => ordersFor(service, cluster, context));
+      .flatMap((service) => ordersFor(service, cluster, context));
     const nodes = cluster.nodes.filter(({ name }) => effects.isSource(cluster.name, name));
     return choose(nodes, NODES_A_CLUSTER, context.random)
       .filter(() => orders.length > 0)
@@ -207,13 +207,17 @@ function planCanaries(
   return plans;
 }
 
-/** One of each address family. */
+/**
+ * One of each address family. A service that must not be touched may speak anything, so no more is
+ * wanted of it than a connection.
+ */
 function ordersFor(
-  service: string,
+  { service, inScope }: ServicePlan,
   cluster: ClusterFacts,
   { definition }: PlanContext,
 ): CanaryOrder[] {
-  const { protocol, perSecond, timeoutMs, keepOne } = definition.canaries;
+  const { perSecond, timeoutMs, keepOne } = definition.canaries;
+  const protocol = inScope ? definition.canaries.protocol : "connect";
   const facts = cluster.services.find((one) => one.service === service);
   const askable = (facts?.frontends ?? []).filter(
     (frontend) => frontend.protocol === "TCP" || protocol === "echo",

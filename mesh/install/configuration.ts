@@ -38,7 +38,7 @@ export function clusterFile({ cluster, endpoints, joinEndpoint }: InstallSetting
   return json({ name, id, maxConnectedClusters, etcdEndpoints, joinEndpoint });
 }
 
-export function apiserverFile({ namespace }: InstallSettings): string {
+export function apiserverFile({ namespace, acceptDrillsFrom }: InstallSettings): string {
   return json({
     directory: `${RUN_DIRECTORY}/cluster`,
     etcd: { mode: "embedded", listen: `https://0.0.0.0:${ETCD_PORT}` },
@@ -52,6 +52,7 @@ export function apiserverFile({ namespace }: InstallSettings): string {
       listen: `0.0.0.0:${NATS_PORT}`,
       leafListen: `0.0.0.0:${LEAF_PORT}`,
       monitorListen: `${HEALTH.address}:${HEALTH.nats}`,
+      acceptDrillsFrom,
     },
   });
 }

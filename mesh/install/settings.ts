@@ -9,6 +9,9 @@ import { DEFAULT_NAMESPACE } from "../kubernetes/object-names.ts";
 /** How pods get their interface; see docs/kubernetes.md. */
 export type CniMode = "network" | "chained" | "none";
 
+/** "own": an operator of a peer is refused, by not being heard. */
+export type DrillsFrom = "own" | "peers";
+
 export interface InstallSettings {
   readonly cluster: ClusterIdentity;
   readonly namespace: string;
@@ -26,12 +29,15 @@ export interface InstallSettings {
   readonly endpoints: readonly string[];
   /** `HOST:PORT` of the join API for peers; the first node's InternalIP if undefined. */
   readonly joinEndpoint: string | undefined;
+  /** Whose drills this cluster takes part in: its own operators', or those of its peers too. */
+  readonly acceptDrillsFrom: DrillsFrom;
 }
 
 /** Every setting by its flag's name, as text; a list for what may be repeated. */
 export type SettingTexts = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const CNI_MODES: readonly CniMode[] = ["network", "chained", "none"];
+const DRILLS_FROM: readonly DrillsFrom[] = ["own", "peers"];
 const DEFAULT_MTU = 1_500;
 /** IPv6's minimum plus the largest outer headers; what the agent accepts. */
 const MTU_MIN = 1_350;
@@ -82,6 +88,7 @@ export function parseSettings(texts: SettingTexts, version: string): InstallSett
     apiServer: parseHostPort(text("api-server"), "api-server"),
     endpoints: (typeof endpoints === "string" ? [endpoints] : endpoints).map(parseEndpoint),
     joinEndpoint: parseHostPort(text("join-endpoint"), "join-endpoint"),
+    acceptDrillsFrom: parseDrillsFrom(text("accept-drills-from") ?? "own"),
   };
 }
 
@@ -101,6 +108,7 @@ export function textsFromSettings(settings: InstallSettings): SettingTexts {
     ...(settings.apiServer === undefined ? {} : { "api-server": settings.apiServer }),
     ...(settings.endpoints.length === 0 ? {} : { endpoint: settings.endpoints }),
     ...(settings.joinEndpoint === undefined ? {} : { "join-endpoint": settings.joinEndpoint }),
+    "accept-drills-from": settings.acceptDrillsFrom,
   };
 }
 
@@ -128,6 +136,15 @@ export function splitHostPort(value: string): { readonly host: string; readonly 
 
 function wholeNumber(text: string | undefined): number | string | undefined {
   return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : text;
+}
+
+function parseDrillsFrom(value: string): DrillsFrom {
+  const known = DRILLS_FROM.find((one) => one === value);
+  if (known !== undefined) return known;
+  throw new MeshError(
+    "invalid_argument",
+    `Cannot use --accept-drills-from "${value}": want ${DRILLS_FROM.join(" or ")}`,
+  );
 }
 
 function parseCniMode(value: string): CniMode {

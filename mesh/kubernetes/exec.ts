@@ -36,15 +36,7 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const RUN_LIMIT_MS = 30_000;
 
 export function createPodExec(access: KubernetesAccess, { clock }: { clock: Clock }): PodExec {
-  let known: { readonly text: string; readonly kube: KubeConfig } | undefined;
-
-  /** The same object while the file says the same: it remembers what credential plugins said. */
-  async function kubeConfig(): Promise<KubeConfig> {
-    const text = await readKubeconfigText(access);
-    if (known?.text !== text) known = { text, kube: await createKubeConfig(access, text) };
-    return known.kube;
-  }
-
+  const kubeConfig = rememberKubeConfig(access);
   return {
     run: async (target, signal) => {
       throwIfAborted(signal);
@@ -56,6 +48,16 @@ export function createPodExec(access: KubernetesAccess, { clock }: { clock: Cloc
         signal,
       });
     },
+  };
+}
+
+/** The same object while the file says the same: it remembers what credential plugins said. */
+export function rememberKubeConfig(access: KubernetesAccess): () => Promise<KubeConfig> {
+  let known: { readonly text: string; readonly kube: KubeConfig } | undefined;
+  return async () => {
+    const text = await readKubeconfigText(access);
+    if (known?.text !== text) known = { text, kube: await createKubeConfig(access, text) };
+    return known.kube;
   };
 }
 
@@ -127,7 +129,7 @@ function createSink(reject: (error: unknown) => void): { stream: Writable; text(
 }
 
 /** Success has no code; a failure names it among its causes. */
-function exitStatus(status: V1Status, target: ExecTarget): number {
+export function exitStatus(status: V1Status, target: ExecTarget): number {
   if (status.status === "Success") return 0;
   const cause = status.details?.causes?.find(({ reason }) => reason === "ExitCode");
   const code = Number(cause?.message);
@@ -135,12 +137,12 @@ function exitStatus(status: V1Status, target: ExecTarget): number {
   throw cutOff(target, status.message ?? "the node gives no reason");
 }
 
-function cutOff({ argv, pod }: ExecTarget, reason: string): MeshError {
+export function cutOff({ argv, pod }: ExecTarget, reason: string): MeshError {
   return new MeshError("unavailable", `Cannot run "${argv[0]}" in pod "${pod}": ${reason}`);
 }
 
 /** The library's WebSocket only tells the server's status, in words of its own. */
-function execRefused(error: unknown, target: ExecTarget): MeshError {
+export function execRefused(error: unknown, target: ExecTarget): MeshError {
   if (isMeshError(error)) return error;
   const message = String((error as { message?: unknown } | undefined)?.message ?? error);
   const status = Number(/server response: (\d{3})/.exec(message)?.[1]);

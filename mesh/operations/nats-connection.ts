@@ -4,7 +4,7 @@
 //   connecting ─► connected ─► (lost) ─► back off ─► connecting …        until the signal aborts
 //                    ├─ sends what waits in the buffer, each until a stream has taken it
 //                    └─ answers what is asked
-import { connect, headers, type NatsConnection as Client, type Msg, type TlsOptions } from "nats";
+import { headers, type NatsConnection as Client, type Msg } from "nats";
 import { createBackoff } from "../core/backoff.ts";
 import { throwIfAborted, withTimeout, type Clock } from "../core/clock.ts";
 import { MeshError, messageFromError } from "../core/errors.ts";
@@ -15,29 +15,20 @@ import {
   type OperationsStatus,
   type OutgoingMessage,
 } from "./connection.ts";
+import { dialNats, type NatsWay } from "./nats-dial.ts";
 import { mayBeTriedAgain, translateNatsError } from "./nats-errors.ts";
 import { ensureStream, followStream, parseAck, readStream } from "./nats-streams.ts";
 import { createPublishBuffer } from "./publish-buffer.ts";
 import { endedWith, whileOpen } from "./work-limits.ts";
 
-export interface NatsConnectionOptions {
+export type NatsConnectionOptions = NatsWay & {
   /** Who we are, as the server's monitoring shows it. */
   readonly name: string;
-  /** `ADDRESS:PORT`; asked before every attempt. */
-  readonly servers: () => readonly string[];
-  /** Read before every attempt. Undefined only for tests on loopback. */
-  readonly tls: { caFile: string; certFile: string; keyFile: string } | undefined;
-  /** Under which name the server is verified. */
-  readonly serverName: string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-}
+};
 
-/** A server in the same cluster answers within milliseconds. */
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A connection that is silent for two of these is lost. */
-const PING_INTERVAL_MS = 10_000;
 const RECONNECT_BASE_MS = 250;
 const RECONNECT_CAP_MS = 15_000;
 /** A connection that lasted so long was a good one: the next attempt begins without back-off. */
@@ -209,7 +200,7 @@ class Connection implements OperationsConnection {
 
   /** Resolves or rejects when the connection has ended. */
   async #connectOnce(signal: AbortSignal): Promise<void> {
-    const client = await this.#dial(signal);
+    const client = await dialNats(this.#options, this.#options, signal);
     const onAbort = (): void => void client.close();
     signal.addEventListener("abort", onAbort, { once: true });
     const ended = new AbortController();
@@ -235,38 +226,6 @@ class Connection implements OperationsConnection {
         this.#lost += 1;
       }
       await client.close();
-    }
-  }
-
-  async #dial(signal: AbortSignal): Promise<Client> {
-    const { name, tls, serverName } = this.#options;
-    const servers = this.#options.servers();
-    if (servers.length === 0) {
-      throw new MeshError("unavailable", "Cannot connect to NATS: it is not known where it is");
-    }
-    // The type does not know the name, the library passes it on to node:tls.
-    const encrypted: TlsOptions & { servername?: string | undefined } = {
-      ...tls,
-      servername: serverName,
-    };
-    const dialling = connect({
-      name,
-      servers: [...servers],
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      timeout: CONNECT_TIMEOUT_MS,
-      pingInterval: PING_INTERVAL_MS,
-      ...(tls === undefined ? { tls: null } : { tls: encrypted }),
-    });
-    try {
-      return await endedWith(dialling, signal);
-    } catch (error) {
-      // One that comes too late is not left behind.
-      dialling.then(
-        (late) => late.close(),
-        () => {}, // It failed, which is what has been thrown.
-      );
-      throw translateNatsError(error, `connect to NATS at ${servers.join(", ")}`);
     }
   }
 

@@ -3,9 +3,10 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
+import { PassThrough, type Duplex } from "node:stream";
 import { createCertificateAuthority, issueServer } from "../../pki/issue.ts";
 import type { TestKubernetes } from "./kubernetes.ts";
+import { createFrameReader, frame } from "./websocket-frames.ts";
 
 export interface KubeletCall {
   readonly namespace: string;
@@ -20,8 +21,15 @@ export interface KubeletAnswer {
   readonly stderr: string;
 }
 
+/** A program that reads while it writes; its input ends with the connection. */
+export interface KubeletProgram {
+  run(input: PassThrough, output: PassThrough): Promise<Omit<KubeletAnswer, "stdout">>;
+}
+
 /** "silent" never answers; "cut" ends the connection without a word. */
-export type KubeletHand = (call: KubeletCall) => Promise<KubeletAnswer | "silent" | "cut">;
+export type KubeletHand = (
+  call: KubeletCall,
+) => Promise<KubeletAnswer | KubeletProgram | "silent" | "cut">;
 
 export interface TestKubelet {
   readonly node: string;
@@ -88,8 +96,9 @@ async function serve(
   socket: Duplex,
   { call, run }: { call: KubeletCall; run: KubeletHand },
 ): Promise<void> {
-  const answer = await run(call);
-  if (answer === "silent") return;
+  const hand = await run(call);
+  if (hand === "silent") return;
+  const answer = typeof hand === "object" && "run" in hand ? await interact(socket, hand) : hand;
   if (answer !== "cut") {
     for (const [channel, text] of [
       [1, answer.stdout],
@@ -105,24 +114,26 @@ async function serve(
   socket.end();
 }
 
+/** What it writes is sent as it comes. */
+async function interact(socket: Duplex, program: KubeletProgram): Promise<KubeletAnswer> {
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  const take = createFrameReader((channel, bytes) => {
+    if (channel === 0) input.write(bytes);
+  });
+  socket.on("data", take);
+  socket.once("close", () => input.end());
+  output.on("data", (bytes: Buffer) => {
+    for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
+      socket.write(frame(1, bytes.subarray(start, start + CHUNK_BYTES)));
+    }
+  });
+  return { stdout: "", ...(await program.run(input, output)) };
+}
+
 function statusOf(exitCode: number): object {
   if (exitCode === 0) return { metadata: {}, status: "Success" };
   const causes = [{ reason: "ExitCode", message: String(exitCode) }];
   return { metadata: {}, status: "Failure", reason: "NonZeroExitCode", details: { causes } };
-}
-
-/** RFC 6455 §5.2: one final binary frame without a mask; its first byte names the stream. */
-function frame(channel: number, bytes: Buffer): Buffer {
-  const payload = Buffer.concat([Buffer.from([channel]), bytes]);
-  const header = Buffer.alloc(payload.length < 126 ? 2 : 4);
-  header.writeUInt8(0x82, 0);
-  if (payload.length < 126) {
-    header.writeUInt8(payload.length, 1);
-  } else {
-    header.writeUInt8(126, 1);
-    header.writeUInt16BE(payload.length, 2);
-  }
-  return Buffer.concat([header, payload]);
 }
 
 /** `/exec/NAMESPACE/POD/CONTAINER?command=…&command=…`. */

@@ -15,8 +15,10 @@ import {
 import { eventually } from "../fakes/eventually.ts";
 import { mustSucceed } from "../e2e/test-lab.ts";
 import { createKubernetesTestLab, KUBERNETES_UP_LIMIT_MS } from "./kubernetes-lab.ts";
+import { drillByContexts } from "./drills.ts";
 import { drainsOf, drainedPercent, healthSeenFrom } from "./node-views.ts";
 import { clientManifests, readRecords, SHOP, shopManifests, TIMEOUT_MS } from "./shop.ts";
+import { containersOf } from "./system-pods.ts";
 
 const LIMIT_MS = 300_000;
 const INTERVAL_MS = 20;
@@ -75,6 +77,61 @@ describe("agents on the nodes", () => {
           { family: 6, state: "healthy", answering: 2 },
         ]);
       }
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("a drill, by who has contexts of Kubernetes clusters and nothing else", () => {
+  test(
+    "cuts a cluster off under real requests, and leaves everything as it was",
+    async () => {
+      await count("drill: west is cut off", async () => {
+        const words = ["--fault", "cluster-black-hole", "--cluster", "west", "--duration", "8s"];
+        const { restoration, id } = await drillByContexts(lab, words);
+        expect(restoration).toEqual({ proved: true, differences: [] });
+        await bothAnswer();
+        for (const words of [
+          ["events", "--kind", "drill"],
+          ["drill", "list"],
+        ]) {
+          expect(mustSucceed(await lab.mesh([...words, "--context", "east"]))).toContain(id);
+        }
+      });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "kills a cluster's apiserver: it is another process afterwards, and no request is lost",
+    async () => {
+      const which = { cluster: "west", pod: "tombolo-apiserver", container: "apiserver" };
+      const [before] = await containersOf(lab, which);
+      const { failures } = await count("drill: west's apiserver is killed", async () => {
+        const words = ["--fault", "apiserver-kill", "--cluster", "west", "--duration", "8s"];
+        const { restoration } = await drillByContexts(lab, words);
+        expect(restoration).toEqual({ proved: true, differences: [] });
+        const [after] = await eventually(
+          async () => {
+            const found = await containersOf(lab, which);
+            return found.every(({ ready }) => ready) ? found : undefined;
+          },
+          { limitMs: LIMIT_MS, pollMs: 500, what: "west's apiserver is ready" },
+        );
+        expect(after?.id).not.toBe(before?.id);
+      });
+      expect(failures).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "does not reach a cluster through its peer, unless that cluster accepts it",
+    async () => {
+      const words = ["--fault", "cluster-black-hole", "--cluster", "west"];
+      const plan = await lab.mesh(["drill", "plan", ...words, "--context", "east"]);
+      expect(plan.status).not.toBe(0);
+      expect(plan.stderr).toContain("drill: west takes no part");
     },
     LIMIT_MS,
   );

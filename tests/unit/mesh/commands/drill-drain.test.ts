@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { orderDrain, takeBackDrain } from "../../../../mesh/commands/drill-drain.ts";
-import { clusterPaths } from "../../../../mesh/contexts/cluster-directory.ts";
+import { createDirectoryDrainStore } from "../../../../mesh/connect/drain-store.ts";
+import { clusterPaths, readClusterProfile } from "../../../../mesh/contexts/cluster-directory.ts";
 import { parseDrainFile } from "../../../../mesh/drain/drain-file.ts";
 import { createFakeClock } from "../../../fakes/clock.ts";
 
@@ -25,7 +26,11 @@ describe("orderDrain(), takeBackDrain()", () => {
     };
     await writeFile(clusterPaths(directory).profile, JSON.stringify(profile));
     const clock = createFakeClock();
-    const place = { directory, clock };
+    const place = {
+      drains: createDirectoryDrainStore(directory, { clock }),
+      readProfile: () => readClusterProfile(directory),
+      clock,
+    };
     const order = {
       id: "west-drill",
       cluster: "west",

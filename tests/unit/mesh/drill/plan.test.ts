@@ -51,6 +51,15 @@ describe("planDrill()", () => {
     expect(capacity).toEqual([]);
   });
 
+  test("what speaks the canaries' protocol is asked by it, and others for a connection", async () => {
+    const flags = { fault: "cluster-black-hole", cluster: "west", protocol: "echo" };
+    const { canaries } = await plan(flags);
+    expect(canaries[0]?.orders.map(({ service, protocol }) => [service, protocol])).toEqual([
+      ["shop/cart", "echo"],
+      ["ops/logs", "connect"],
+    ]);
+  });
+
   test("a node: its backends alone, clients everywhere else", async () => {
     const flags = { fault: "node-loss", cluster: "west", node: "west-node1" };
     const { effects, services } = await plan(flags);

@@ -64,6 +64,17 @@ describe("renderInstallation()", () => {
     });
   });
 
+  test("lets peers drill here only where somebody has said so", () => {
+    const accepts = (texts: SettingTexts): unknown => {
+      const data = find(render(texts), "ConfigMap", "tombolo-cluster")["data"];
+      const { "apiserver.json": text = "" } = data as Record<string, string>;
+      return parseApiserverConfig(text, "x").operations?.acceptDrillsFrom;
+    };
+    expect(accepts({})).toBe("own");
+    expect(accepts({ "accept-drills-from": "own" })).toBe("own");
+    expect(accepts({ "accept-drills-from": "peers" })).toBe("peers");
+  });
+
   test("gives pods another configuration digest when their files change", () => {
     const digest = (manifests: Manifest[]): object =>
       podOf(find(manifests, "DaemonSet", "tombolo-agent")).metadata.annotations;

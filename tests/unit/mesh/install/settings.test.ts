@@ -21,6 +21,7 @@ describe("parseSettings()", () => {
       apiServer: undefined,
       endpoints: [],
       joinEndpoint: undefined,
+      acceptDrillsFrom: "own",
     });
   });
 
@@ -42,6 +43,7 @@ describe("parseSettings()", () => {
     [{ "api-server": "10.0.0.1:70000" }, "Cannot use --api-server"],
     [{ endpoint: ["http://10.0.0.1:32379"] }, "Cannot use --endpoint"],
     [{ "join-endpoint": "10.0.0.1" }, "Cannot use --join-endpoint"],
+    [{ "accept-drills-from": "all" }, 'Cannot use --accept-drills-from "all": want own or peers'],
   ] as const) {
     test(`refuses ${JSON.stringify(texts)}`, () => {
       expect(() => parseSettings({ ...NAME, ...texts }, "1.2.3")).toThrow(message);
@@ -57,6 +59,7 @@ describe("parseSettings()", () => {
         "api-server": "[fd00::1]:6443",
         endpoint: ["https://east.example:32379", "https://[fd00::1]:32379"],
         "join-endpoint": "east.example:32381",
+        "accept-drills-from": "peers",
       },
     ]) {
       const settings = parseSettings({ ...NAME, ...more }, "1.2.3");

@@ -20,6 +20,15 @@ describe("planUpgrade()", () => {
     });
   });
 
+  test("keeps who may drill here, also where nobody was ever asked", () => {
+    const accepts = ({ settings: planned }: UpgradePlan): string => planned.acceptDrillsFrom;
+    expect(accepts(plan(installed))).toBe("own");
+    const open = parseSettings({ ...texts, "accept-drills-from": "peers" }, "0.1.0");
+    expect(accepts(plan({ ...installed, settings: open }))).toBe("peers");
+    const closed = { texts: { "accept-drills-from": "own" } };
+    expect(accepts(plan({ ...installed, settings: open }, closed))).toBe("own");
+  });
+
   test("keeps an image of somebody's choice, and says so", () => {
     const own = { ...installed, settings: { ...settings, image: "a/tombolo:mine" } };
     expect(plan(own)).toMatchObject({
