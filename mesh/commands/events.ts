@@ -1,52 +1,53 @@
-// `mesh events`: what happened in the mesh, out of the stream of one cluster, which holds what its
-// peers have told, too.
+// `mesh events`: what happened in the mesh, out of the streams of the clusters that the operator has
+// contexts of. Each holds what its peers have told, too; what was told while a link was down only
+// one has.
+import { listContexts } from "../contexts/contexts.ts";
 import { parseClusterName } from "../core/cluster.ts";
-import { isMeshError, MeshError } from "../core/errors.ts";
+import { MeshError } from "../core/errors.ts";
 import { parseDuration } from "../drill/fields.ts";
-import type {
-  OperationsConnection,
-  StoredMessage,
-  StreamSelection,
-} from "../operations/connection.ts";
-import { EVENT_KINDS, EVENT_SEVERITIES, type MeshEvent } from "../operations/event.ts";
-import { parseEvent } from "../operations/parse-event.ts";
-import { EVENTS_STREAM } from "../operations/streams.ts";
+import type { OperationsConnection } from "../operations/connection.ts";
+import { EVENT_KINDS, EVENT_SEVERITIES } from "../operations/event.ts";
 import { eventFilter } from "../operations/subjects.ts";
-import { parseOutputFormat, styled, type Output, type OutputFormat } from "../terminal.ts";
+import { parseOutputFormat, type OutputFormat } from "../terminal.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { openOperations, type PodCommand } from "./open-operations.ts";
-import { CONTEXT_FLAGS, CONTEXT_HELP } from "./select-context.ts";
+import { enterNamespace } from "./enter-namespace.ts";
+import { connectionEvents, podEvents, type EventSelection } from "./event-sources.ts";
+import { openOperations } from "./open-operations.ts";
+import { CONTEXT_FLAGS, CONTEXT_HELP, findContext } from "./select-context.ts";
+import { describeLost, showEvents, type NamedSource } from "./show-events.ts";
 
-const USAGE = `Usage: mesh events [--follow] [--context NAME] [--cluster NAME] [--kind KIND]
+const USAGE = `Usage: mesh events [--follow] [--context NAME]... [--cluster NAME] [--kind KIND]
                    [--severity LEVEL] [--since 1h] [--limit N] [--output table|json]
 
 Shows what happened in the mesh, oldest first: clusters, nodes and backends that failed and came
 back, drains, drills, sessions between clusters. Every cluster keeps for a week what it and its
-peers have told; the one of --context is asked. Without NATS there are no events here; they stand in
-the logs of agents and apiservers all the same.
+peers have told. All contexts of this machine are asked, and each event is shown once, in order of
+time; a cluster that does not answer is named and the others are shown. Without NATS there are no
+events here; they stand in the logs of agents and apiservers all the same.
 
   --follow       go on with what happens, until interrupted
-  --context      which cluster is asked; the only context of this machine by default
+  --context      which cluster is asked, again for more; all contexts of this machine by default
   --cluster      only what this cluster told
   --kind         ${EVENT_KINDS.slice(0, 4).join(", ")},
                  ${EVENT_KINDS.slice(4).join(", ")}
   --severity     this and worse: info (default), warning, error
   --since        only the last 90s, 15m, 1h, 7d
   --limit        at most so many, the newest (100)
-  --after        only those behind this number of the stream, as --output json shows it
+  --after        only those behind this number of the stream, as --output json shows it where one
+                 context is asked
   --output       table (default) or json: one object a line
 ${CONTEXT_HELP}
 Examples:
-  mesh events --context east
-  mesh events --context east --follow --severity warning
+  mesh events
+  mesh events --follow --severity warning
   mesh events --context east --since 1h --kind cluster-health --output json
 `;
 
 const FLAGS = {
   ...CONTEXT_FLAGS,
   follow: { type: "boolean" },
-  context: { type: "string" },
+  context: { type: "string", multiple: true },
   cluster: { type: "string" },
   kind: { type: "string" },
   severity: { type: "string" },
@@ -60,22 +61,13 @@ const DEFAULT_LIMIT = 100;
 /** A whole stream is read for it and nothing more is kept than this. */
 const LIMIT_MAX = 100_000;
 const CONNECT_LIMIT_MS = 10_000;
-/** How often the pod of a Kubernetes cluster is asked what is new. */
-const POD_LOOK_MS = 2_000;
+/** Where others answer, one that is away is not waited for as long. */
+const CONNECT_BESIDE_OTHERS_MS = 3_000;
 
-export interface EventsRequest {
+export interface EventsRequest extends EventSelection {
   readonly follow: boolean;
-  readonly filter: string;
-  readonly severities: ReadonlySet<string>;
-  readonly sinceMs: number | undefined;
-  readonly after: number;
   readonly limit: number;
   readonly format: OutputFormat;
-}
-
-/** An event and where it stands in the stream. */
-export interface ShownEvent extends MeshEvent {
-  readonly sequence: number;
 }
 
 export const eventsCommand: Command = {
@@ -88,21 +80,39 @@ export const eventsCommand: Command = {
       throw usageError(`Cannot use "${positionals[0]}": want flags only`, USAGE);
     }
     const request = parseEventsRequest(values, context.clock.nowMs());
-    const wish = {
-      ...values,
-      inPod: (pod: PodCommand) => showFromPod(pod, { request, values, context }),
-    };
-    return openOperations(wish, context, async ({ connection }, signal) => {
-      await awaitConnection(connection, { context, signal });
-      await showEvents(connection, request, { output: context.stdout, signal });
-      return 0;
-    });
+    const names = await contextNames(values, context);
+    const merged = names.length > 1;
+    if (merged && values.after !== undefined) {
+      throw new MeshError("invalid_argument", "Cannot use --after: it counts in one stream", {
+        hint: "name that cluster's context with --context",
+      });
+    }
+    const namespace = await commonNetwork(names, { values, context });
+    const entered = await enterNamespace(namespace, context);
+    if (entered !== undefined) return entered;
+    await withSources(names, { request, values, context }, (sources, onLost) =>
+      showEvents(
+        sources,
+        { ...request, merged },
+        { output: context.stdout, onLost, signal: context.signal },
+      ),
+    );
+    return 0;
   },
 };
 
 type Values = Readonly<
-  Partial<Record<Exclude<keyof typeof FLAGS, "follow">, string>> & { follow?: boolean }
+  Partial<Record<Exclude<keyof typeof FLAGS, "follow" | "context">, string>> & {
+    follow?: boolean;
+    context?: string[];
+  }
 >;
+
+interface Work {
+  readonly request: EventsRequest;
+  readonly values: Values;
+  readonly context: CommandContext;
+}
 
 /** Throws `invalid_argument` for a flag that cannot be used. */
 export function parseEventsRequest(values: Values, nowMs: number): EventsRequest {
@@ -144,68 +154,122 @@ function durationOf(text: string, refuse: (flag: string, want: string) => MeshEr
   return ms;
 }
 
-/** Writes what the stream holds, and with `follow` what comes, until the signal aborts. */
-export async function showEvents(
-  connection: Pick<OperationsConnection, "read" | "follow">,
-  request: EventsRequest,
-  { output, signal }: { readonly output: Output; readonly signal: AbortSignal },
+/** Those that are named, or all of this machine's own. */
+async function contextNames(values: Values, { home }: CommandContext): Promise<readonly string[]> {
+  const names = [...new Set(values.context ?? (await listContexts(home)))];
+  if (names.length > 0) return names;
+  throw new MeshError("not_found", "Cannot show any event: there is no context yet", {
+    hint: "--context names one of the kubeconfig; `mesh lab up` makes a lab with two clusters",
+  });
+}
+
+/** The network namespace that all of them are asked from, as far as they can be found. */
+async function commonNetwork(
+  names: readonly string[],
+  { values: { kubeconfig, namespace }, context }: Pick<Work, "values" | "context">,
+): Promise<string | undefined> {
+  const finding = await Promise.allSettled(
+    names.map((name) => findContext({ name, kubeconfig, namespace }, context)),
+  );
+  const networks = finding.flatMap((one) =>
+    one.status === "fulfilled" ? [one.value.networkNamespace] : [],
+  );
+  if (new Set(networks).size <= 1) return networks[0];
+  throw new MeshError(
+    "invalid_argument",
+    `Cannot ask ${names.join(", ")} together: they name different network namespaces`,
+    { hint: "name those of one lab or network, each with --context" },
+  );
+}
+
+/** Those that cannot be opened are told by `onLost`; throws if none can. */
+async function withSources(
+  names: readonly string[],
+  work: Work,
+  show: (
+    sources: readonly NamedSource[],
+    onLost: (name: string, error: unknown) => void,
+  ) => Promise<void>,
 ): Promise<void> {
-  const { filter, sinceMs, after } = request;
-  const selection: StreamSelection = { filter, ...(sinceMs === undefined ? {} : { sinceMs }) };
-  const stored = await connection.read(EVENTS_STREAM.name, selection, signal);
-  const past = stored
-    .filter(({ sequence }) => sequence > after)
-    .flatMap(eventFrom)
-    .filter(({ severity }) => request.severities.has(severity));
-  for (const event of past.slice(-request.limit)) output.write(formatEvent(event, request, output));
-  if (!request.follow) return;
-  const known = stored.at(-1)?.sequence ?? 0;
+  const { stderr, signal } = work.context;
+  const onLost = (name: string, error: unknown): void => {
+    stderr.write(describeLost(name, error));
+  };
+  const limitMs = names.length > 1 ? CONNECT_BESIDE_OTHERS_MS : CONNECT_LIMIT_MS;
+  const opening = await Promise.allSettled(names.map((name) => openSource(name, work, limitMs)));
+  const opened = opening.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   try {
-    for await (const message of connection.follow(EVENTS_STREAM.name, selection, signal)) {
-      if (message.sequence <= known) continue;
-      for (const event of eventFrom(message)) {
-        if (request.severities.has(event.severity)) {
-          output.write(formatEvent(event, request, output));
-        }
-      }
+    for (const [index, one] of opening.entries()) {
+      if (one.status === "fulfilled") continue;
+      if (signal.aborted || opened.length === 0) throw one.reason;
+      onLost(names[index] ?? "", one.reason);
     }
-  } catch (error) {
-    if (!signal.aborted) throw error;
+    await show(opened, onLost);
+  } finally {
+    await Promise.all(opened.map((one) => one.close()));
   }
 }
 
-/** What cannot be used is passed over: a peer may have written it. */
-function eventFrom(message: StoredMessage): ShownEvent[] {
-  try {
-    return [{ sequence: message.sequence, ...parseEvent(message) }];
-  } catch (error) {
-    if (isMeshError(error, "invalid_argument")) return [];
-    throw error;
-  }
+/** The connection stays open until it is closed. */
+async function openSource(
+  name: string,
+  { request, values, context }: Work,
+  limitMs: number,
+): Promise<NamedSource & { close(): Promise<void> }> {
+  const opened = Promise.withResolvers<NamedSource["source"]>();
+  const over = Promise.withResolvers<number>();
+  const { kubeconfig, namespace } = values;
+  const { clock } = context;
+  const running = openOperations(
+    {
+      context: name,
+      kubeconfig,
+      namespace,
+      inPod: (pod) => {
+        opened.resolve(podEvents(pod, { words: podWords(values), after: request.after, clock }));
+        return over.promise;
+      },
+    },
+    context,
+    async ({ connection }, signal) => {
+      await awaitConnection(connection, { context, limitMs, signal });
+      opened.resolve(connectionEvents(connection, request));
+      return over.promise;
+    },
+  );
+  running.then(
+    () => opened.reject(new Error("Unreachable: nothing was opened, or it is closed")),
+    opened.reject,
+  );
+  const close = async (): Promise<void> => {
+    over.resolve(0);
+    await running;
+  };
+  return { name, source: await opened.promise, close };
 }
 
-/** One line. Times are those of who tells, in this machine's words for them. */
-export function formatEvent(
-  event: ShownEvent,
-  { format }: Pick<EventsRequest, "format">,
-  output: Output,
-): string {
-  if (format === "json") return `${JSON.stringify(event)}\n`;
-  const { timeMs, severity, cluster, node, kind, subject, from, to, text } = event;
-  const time = new Date(timeMs).toISOString().slice(0, 19).replace("T", " ");
-  const style = severity === "error" ? "red" : severity === "warning" ? "yellow" : "dim";
-  const level = styled(output, style, severity.padEnd(7));
-  const who = `${cluster}/${node}`.padEnd(20);
-  const change = from === "" && to === "" ? "" : ` (${from === "" ? "?" : from} → ${to})`;
-  return `${time}  ${level}  ${who}  ${kind.padEnd(14)}  ${subject}: ${text}${change}\n`;
+/** What selects events, for the `mesh` in a pod, which has one context. */
+function podWords(values: Values): string[] {
+  const { cluster, kind, severity, since, limit } = values;
+  return Object.entries({ cluster, kind, severity, since, limit }).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`--${flag}`, value],
+  );
 }
 
 /** A connection takes milliseconds; one that does not come says why. */
 async function awaitConnection(
   connection: OperationsConnection,
-  { context, signal }: { readonly context: CommandContext; readonly signal: AbortSignal },
+  {
+    context,
+    limitMs,
+    signal,
+  }: {
+    readonly context: CommandContext;
+    readonly limitMs: number;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  const late = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_LIMIT_MS)]);
+  const late = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   try {
     await connection.ready(late);
   } catch (error) {
@@ -216,38 +280,5 @@ async function awaitConnection(
       lastError === "" ? "Cannot connect to NATS: it does not answer" : lastError,
       { hint: "`mesh status` tells how the operations plane is; nothing else needs it" },
     );
-  }
-}
-
-/** The pod's `mesh` answers for what is there; following it is asking again and again. */
-async function showFromPod(
-  pod: PodCommand,
-  work: {
-    readonly request: EventsRequest;
-    readonly values: Values;
-    readonly context: CommandContext;
-  },
-): Promise<number> {
-  const { request, values, context } = work;
-  const words = Object.entries(values).flatMap(([flag, value]) =>
-    ["context", "kubeconfig", "namespace", "follow", "output", "after"].includes(flag)
-      ? []
-      : [`--${flag}`, String(value)],
-  );
-  let { after } = request;
-  for (;;) {
-    const place = after === 0 ? [] : ["--after", String(after)];
-    const result = await pod(["events", ...words, ...place, "--output", "json"]);
-    if (result.status !== 0) {
-      context.stderr.write(result.stderr);
-      return result.status;
-    }
-    for (const line of result.stdout.split("\n").filter((text) => text !== "")) {
-      const event = JSON.parse(line) as ShownEvent;
-      after = Math.max(after, event.sequence);
-      context.stdout.write(formatEvent(event, request, context.stdout));
-    }
-    if (!request.follow) return 0;
-    await context.clock.sleep(POD_LOOK_MS, context.signal);
   }
 }

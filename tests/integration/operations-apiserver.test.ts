@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { writeContext } from "../../mesh/contexts/contexts.ts";
-import { createTestApiserver, type TestApiserver } from "../fakes/apiserver.ts";
+import { createTestApiserver, smallCluster, type TestApiserver } from "../fakes/apiserver.ts";
 import { freePorts } from "../fakes/etcd.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { startTestNats } from "../fakes/nats.ts";
@@ -60,8 +60,18 @@ const streams = () =>
 describe("an apiserver with an operations plane", () => {
   test("has nats-server, its streams and a connection, and says so", async () => {
     expect(await streams()).toMatchObject({ server: "running", links: [], dropped: 0 });
-    expect(await mesh("events", "--context", "east")).toBe("");
+    expect(await mesh("events")).toBe("");
     expect(await mesh("status", "--context", "east")).toMatch(/east +running +0 +0/);
+  });
+
+  test("says that nobody can tell it what is configured, where no agent runs", async () => {
+    await streams();
+    await east.manifest("small.yaml", smallCluster(1));
+    await eventually(async () =>
+      (await mesh("status")).includes(
+        "! east: what was drilled is not known: Cannot see the services: no agent answers\n",
+      ),
+    );
   });
 
   test("starts nats-server again when it is killed, and stays ready", async () => {

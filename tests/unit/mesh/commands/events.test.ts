@@ -1,29 +1,10 @@
-import { describe, expect, test } from "@jest/globals";
-import {
-  formatEvent,
-  parseEventsRequest,
-  showEvents,
-  type ShownEvent,
-} from "../../../../mesh/commands/events.ts";
-import { EVENTS_STREAM } from "../../../../mesh/operations/streams.ts";
-import { createFakeClock } from "../../../fakes/clock.ts";
-import { createMemoryConnection, MemoryBroker } from "../../../fakes/operations.ts";
-
-const EVENT: ShownEvent = {
-  sequence: 7,
-  id: "1",
-  timeMs: Date.UTC(2026, 0, 2, 3, 4, 5),
-  cluster: "east",
-  node: "n1",
-  kind: "drain",
-  severity: "warning",
-  subject: "west",
-  from: "",
-  to: "drained",
-  text: "West is drained",
-  evidence: {},
-};
-const NO_COLOUR = { write: () => {}, colour: false };
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eventsCommand, parseEventsRequest } from "../../../../mesh/commands/events.ts";
+import { writeContext } from "../../../../mesh/contexts/contexts.ts";
+import { createTestContext } from "../../../fakes/command-context.ts";
 
 describe("parseEventsRequest()", () => {
   test("has defaults, and takes every flag", () => {
@@ -62,39 +43,42 @@ describe("parseEventsRequest()", () => {
   }
 });
 
-describe("formatEvent()", () => {
-  test("is a line for people or for machines", () => {
-    expect(formatEvent(EVENT, { format: "table" }, NO_COLOUR)).toBe(
-      "2026-01-02 03:04:05  warning  east/n1               drain           west: West is drained (? → drained)\n",
-    );
-    expect(JSON.parse(formatEvent(EVENT, { format: "json" }, NO_COLOUR))).toEqual(EVENT);
-  });
-});
+describe("mesh events", () => {
+  let home = "";
 
-describe("showEvents()", () => {
-  test("shows the newest that are bad enough, and passes over what is no event", async () => {
-    const broker = new MemoryBroker(createFakeClock());
-    const connection = createMemoryConnection(broker);
-    const end = new AbortController();
-    const running = connection.run(end.signal);
-    await connection.ready(end.signal);
-    await connection.ensureStream(EVENTS_STREAM, end.signal);
-    const { sequence: _, ...event } = EVENT;
-    const tell = (id: string, change: object): void => {
-      const data = JSON.stringify({ ...event, id, ...change });
-      broker.store({ subject: "tombolo.events.east.drain", data, id });
-    };
-    tell("a", {});
-    tell("b", {});
-    tell("c", { severity: "info" });
-    tell("d", { cluster: "west" });
-    tell("e", { severity: "error" });
-    const lines: string[] = [];
-    const output = { write: (text: string) => void lines.push(text), colour: false };
-    const request = parseEventsRequest({ severity: "warning", limit: "2", output: "json" }, 0);
-    await showEvents(connection, request, { output, signal: end.signal });
-    expect(lines.map((line) => (JSON.parse(line) as ShownEvent).id)).toEqual(["b", "e"]);
-    end.abort();
-    await running;
+  beforeEach(async () => {
+    home = await mkdtemp(join(tmpdir(), "tombolo-ev-home-"));
+  });
+  afterEach(() => rm(home, { recursive: true, force: true }));
+
+  async function addContext(name: string, networkNamespace?: string): Promise<void> {
+    await writeContext(home, { name, directory: join(home, name), networkNamespace });
+  }
+  const run = (...args: string[]): Promise<number> =>
+    eventsCommand.run(args, createTestContext(home));
+
+  test("wants a context", async () => {
+    await expect(run()).rejects.toThrow("Cannot show any event: there is no context yet");
+    await expect(run("--context", "nowhere")).rejects.toThrow('Cannot find context "nowhere"');
+  });
+
+  test("asks all contexts, names those that cannot be asked, and fails when none can", async () => {
+    await addContext("east");
+    await addContext("west");
+    await expect(run()).rejects.toThrow(`Cannot find the operations plane of "${home}/`);
+  });
+
+  test("takes a number of a stream for one context only", async () => {
+    await addContext("east");
+    await addContext("west");
+    await expect(run("--after", "7")).rejects.toThrow(
+      "Cannot use --after: it counts in one stream",
+    );
+  });
+
+  test("asks no contexts together that live in different networks", async () => {
+    await addContext("east", "/run/netns/one");
+    await addContext("west", "/run/netns/two");
+    await expect(run()).rejects.toThrow("Cannot ask east, west together: they name different");
   });
 });
