@@ -83,6 +83,7 @@ async function clientServices(
 ): Promise<readonly ServiceFacts[]> {
   const { cluster, connection } = asked;
   const nodes = asked.nodes();
+  if (nodes.length === 0) return []; // Nobody could be a client.
   const timeoutMs = ASK_TIMEOUT_MS;
   let isSilent = false;
   for (let from = 0; from < nodes.length && !signal.aborted; from += GREETED) {

@@ -70,6 +70,11 @@ describe("createDrillCoverage()", () => {
     expect(await coverage()(never)).toMatchObject({ problem: "", failovers: [EDGE] });
   });
 
+  test("finds nothing to drill in a cluster without nodes", async () => {
+    nodes = [];
+    expect(await coverage()(never)).toEqual({ problem: "", failovers: [] });
+  });
+
   test("says what is in the way, in time", async () => {
     const none = createDrillCoverage({
       cluster: "east",
