@@ -3,9 +3,9 @@
 import { connect, type NatsConnection as Client, type TlsOptions } from "nats";
 import type { Clock } from "../core/clock.ts";
 import { MeshError } from "../core/errors.ts";
+import { dialWhole } from "./dialled-sockets.ts";
 import { translateNatsError } from "./nats-errors.ts";
 import { openNatsTunnel, type OpenBridge } from "./nats-tunnel.ts";
-import { endedWith } from "./work-limits.ts";
 
 /** A server that is connected to where it listens. */
 export interface DirectWay {
@@ -92,7 +92,7 @@ async function dial(
   signal: AbortSignal,
 ): Promise<Client> {
   const { name, servers, what, more } = wish;
-  const dialling = connect({
+  const wanted = {
     name,
     servers: [...servers],
     reconnect: false,
@@ -100,15 +100,11 @@ async function dial(
     timeout: CONNECT_TIMEOUT_MS,
     pingInterval: PING_INTERVAL_MS,
     ...more,
-  });
+  };
   try {
-    return await endedWith(dialling, signal);
+    const dialling = { dial: () => connect(wanted), close: (late: Client) => late.close() };
+    return await dialWhole(dialling, signal);
   } catch (error) {
-    // One that comes too late is not left behind.
-    dialling.then(
-      (late) => late.close(),
-      () => {}, // It failed, which is what has been thrown.
-    );
     throw translateNatsError(error, what);
   }
 }
