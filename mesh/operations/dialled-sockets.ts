@@ -1,7 +1,7 @@
 // Closes the sockets of an attempt to connect that has failed. The library of NATS forgets one that
 // is connected to a server which says nothing (nats 2.29, node_transport.js: `close` does nothing
-// before the handshake is over). A server that hangs for hours would cost a daemon a descriptor with
-// every attempt, and a command would not end.
+// before the handshake is over). A server that hangs for hours would cost a daemon a descriptor
+// with every attempt, and a command would not end.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
