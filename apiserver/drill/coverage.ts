@@ -1,6 +1,7 @@
 // Which failover of our clients was drilled, for whoever asks for our status: services as one of
 // our agents sees them, drills out of our stream, which has what peers told, too. Asked for now and
-// then, so nothing is kept ready but what the stream has told so far.
+// then, so nothing is looked at before; what takes longer than the asker waits is there for the
+// next.
 //
 //   agent ── services ──► failovers ─┐
 //   stream DRILLS ──► last drilled ──┴─► answer, in time or not at all
@@ -33,6 +34,8 @@ export interface DrillCoverageOptions {
 
 /** Whoever looks at a status does not wait longer for this part of it. */
 const LIMIT_MS = 2_500;
+/** Some thousand services are work for an agent: those who ask often share a look. */
+const SERVICES_KEPT_MS = 10_000;
 /** An agent that lives answers within milliseconds. */
 const ASK_TIMEOUT_MS = 1_000;
 /** So many agents are greeted at once; who answers first is asked. */
@@ -45,16 +48,15 @@ export function createDrillCoverage(
   const { connection, clock } = options;
   if (connection === undefined) return () => Promise.resolve(unknown("no operations plane"));
   const history = new DrillHistory(connection);
-  const gather = async (signal: AbortSignal): Promise<DrillCoverage> => {
-    const [services] = await Promise.all([
-      clientServices({ ...options, connection }, signal),
-      history.catchUp(),
-    ]);
-    const edges = failoverEdges([{ name: options.cluster, services }]);
-    const failovers = edges.map((edge) => ({
-      ...edge,
-      lastDrilledMs: history.drilled.lastMs(edge),
-    }));
+  const readEdges = async (): Promise<readonly FailoverEdge[]> => {
+    const services = await clientServices({ ...options, connection });
+    return failoverEdges([{ name: options.cluster, services }]);
+  };
+  const edges = new SharedLook(readEdges, { keptMs: SERVICES_KEPT_MS, clock });
+  const drilled = new SharedLook(() => history.catchUp(), { keptMs: 0, clock });
+  const gather = async (): Promise<DrillCoverage> => {
+    const [found, last] = await Promise.all([edges.take(), drilled.take()]);
+    const failovers = found.map((edge) => ({ ...edge, lastDrilledMs: last.lastMs(edge) }));
     return { problem: "", failovers };
   };
   return async (signal) => {
@@ -79,14 +81,15 @@ async function clientServices(
   asked: Pick<DrillCoverageOptions, "cluster" | "nodes"> & {
     readonly connection: Pick<OperationsConnection, "ask">;
   },
-  signal: AbortSignal,
 ): Promise<readonly ServiceFacts[]> {
+  // Each question has an end of its own.
+  const signal = new AbortController().signal;
   const { cluster, connection } = asked;
   const nodes = asked.nodes();
   if (nodes.length === 0) return []; // Nobody could be a client.
   const timeoutMs = ASK_TIMEOUT_MS;
   let isSilent = false;
-  for (let from = 0; from < nodes.length && !signal.aborted; from += GREETED) {
+  for (let from = 0; from < nodes.length; from += GREETED) {
     const greeted = nodes.slice(from, from + GREETED).map(async (node) => {
       const request = { to: { cluster, node }, question: { ask: "hello" }, timeoutMs } as const;
       await askQuestion(connection, request, signal).catch((error: unknown) => {
@@ -108,34 +111,56 @@ async function clientServices(
   throw new MeshError("unavailable", `Cannot see the services: ${reason}`);
 }
 
-/** What the stream has told so far, read on from there whenever somebody asks. */
+/** Whoever asks while a look is under way, or shortly after it, has what it finds. */
+class SharedLook<T> {
+  readonly #look: () => Promise<T>;
+  readonly #options: { readonly keptMs: number; readonly clock: Pick<Clock, "monotonicMs"> };
+  #found: { readonly value: T; readonly untilMs: number } | undefined;
+  #looking: Promise<T> | undefined;
+
+  constructor(
+    look: () => Promise<T>,
+    options: { readonly keptMs: number; readonly clock: Pick<Clock, "monotonicMs"> },
+  ) {
+    this.#look = look;
+    this.#options = options;
+  }
+
+  async take(): Promise<T> {
+    const { keptMs, clock } = this.#options;
+    if (this.#found !== undefined && clock.monotonicMs() < this.#found.untilMs) {
+      return this.#found.value;
+    }
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    const value = await this.#looking;
+    this.#found = { value, untilMs: clock.monotonicMs() + keptMs };
+    return value;
+  }
+}
+
+/** What the stream has told so far, read on from there. */
 class DrillHistory {
-  readonly drilled = new DrilledFailovers();
+  readonly #drilled = new DrilledFailovers();
   readonly #connection: Pick<OperationsConnection, "read">;
   #heardMs: number | undefined;
-  #reading: Promise<void> | undefined;
 
   constructor(connection: Pick<OperationsConnection, "read">) {
     this.#connection = connection;
   }
 
-  /** Goes on for the next asker when this one's time is over; the connection has a limit for it. */
-  catchUp(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
-  }
-
-  async #read(): Promise<void> {
+  /** The connection has a limit for it. */
+  async catchUp(): Promise<Pick<DrilledFailovers, "lastMs">> {
     const since = this.#heardMs === undefined ? {} : { sinceMs: this.#heardMs };
     const selection = { filter: drillFilter(), ...since };
     const unending = new AbortController().signal;
     for (const message of await this.#connection.read(DRILLS_STREAM.name, selection, unending)) {
       const report = reportFrom(message);
-      if (report !== undefined) this.drilled.add(report, message.timeMs);
+      if (report !== undefined) this.#drilled.add(report, message.timeMs);
       this.#heardMs = message.timeMs;
     }
+    return this.#drilled;
   }
 }
 

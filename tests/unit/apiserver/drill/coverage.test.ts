@@ -3,7 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { createDrillCoverage } from "../../../../apiserver/drill/coverage.ts";
 import { MeshError } from "../../../../mesh/core/errors.ts";
 import { serveQuestions } from "../../../../mesh/operations/ask.ts";
-import type { OperationsConnection } from "../../../../mesh/operations/connection.ts";
+import type {
+  OperationsConnection,
+  StoredMessage,
+} from "../../../../mesh/operations/connection.ts";
 import { DRILLS_STREAM } from "../../../../mesh/operations/streams.ts";
 import { createFakeClock } from "../../../fakes/clock.ts";
 import { drillReport, drillRun } from "../../../fakes/drill-report.ts";
@@ -21,15 +24,20 @@ let connection: OperationsConnection;
 let end: AbortController;
 let ended: Promise<unknown>;
 let nodes: string[];
+let looks: number;
 
 beforeEach(async () => {
   broker = new MemoryBroker(clock);
   connection = createMemoryConnection(broker);
   end = new AbortController();
   nodes = ["east-node0", "east-node1"];
+  looks = 0;
   const place = { cluster: "east", node: "east-node1" };
-  const handler = (question: { ask: string }): Promise<unknown> =>
-    Promise.resolve(question.ask === "hello" ? {} : { services: [CART, LOGS], more: false });
+  const handler = (question: { ask: string }): Promise<unknown> => {
+    if (question.ask === "hello") return Promise.resolve({});
+    looks += 1;
+    return Promise.resolve({ services: [CART, LOGS], more: false });
+  };
   const running = connection.run(end.signal);
   await connection.ready(end.signal);
   await connection.ensureStream(DRILLS_STREAM, end.signal);
@@ -61,6 +69,27 @@ describe("createDrillCoverage()", () => {
     const run = drillRun({ startedAtMs: NOW - 5, services });
     tell("drill", drillReport({ runs: [run] }));
     expect((await check(never)).failovers).toEqual([{ ...EDGE, lastDrilledMs: NOW - 5 }]);
+  });
+
+  test("bothers no agent more often than every ten seconds", async () => {
+    const check = coverage();
+    await Promise.all([check(never), check(never)]);
+    await check(never);
+    expect(looks).toBe(1);
+    await clock.advance(10_000);
+    expect((await check(never)).failovers).toHaveLength(1);
+    expect(looks).toBe(2);
+  });
+
+  test("has for the next asker what came too late for one", async () => {
+    const late = Promise.withResolvers<StoredMessage[]>();
+    const check = coverage({ ...connection, read: () => late.promise });
+    const first = check(never);
+    await clock.advance(2_500);
+    expect((await first).problem).toContain("too slow");
+    const second = check(never);
+    late.resolve([]);
+    expect(await second).toMatchObject({ problem: "", failovers: [EDGE] });
   });
 
   test("passes over what is no report", async () => {
