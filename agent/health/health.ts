@@ -3,6 +3,8 @@
 // another process; the loop's own lateness is told to the judge and is never held against others.
 //
 //   read maps → judge → cluster_state, backends → flows, events, plans → send the next requests
+//
+// While connects have just begun to fail it looks again before the round is over.
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterId, ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { isMeshError } from "../../mesh/core/errors.ts";
@@ -12,6 +14,7 @@ import type { TimelineEntry } from "../../mesh/operations/questions.ts";
 import type { BackendChange, BackendHealthTarget } from "../apply/backend-health.ts";
 import type { ClusterHealthTarget } from "../apply/cluster-health.ts";
 import type { FlowReset, ResetOutcome, ResetReason } from "../flows/flow-reset.ts";
+import { createAttention, type Closeness } from "./attention.ts";
 import type { EchoSocket } from "./echo-socket.ts";
 import { createEchoSockets } from "./echo-sockets.ts";
 import { eventOfTransition } from "./health-events.ts";
@@ -77,6 +80,8 @@ export interface Health {
 
 /** After this many intervals without a round, silence means nothing (observation.ts). */
 const BLIND_INTERVALS = 2.5;
+/** Looks between two rounds come so many to an interval. */
+const GLANCES = 4;
 /** Rounds between looks at backends that moved while something is down. */
 const LOOK_AGAIN_ROUNDS = 10;
 const NOTHING_KNOWN: HealthView = {
@@ -92,7 +97,9 @@ export function createHealth(parts: HealthParts): Health {
   const timeline = createTimeline();
   const since = new Map<string, { atMs: number; transition: Transition }>();
   const sockets = createEchoSockets(parts);
+  const attention = createAttention(parts);
   let view = NOTHING_KNOWN;
+  let closeness: Closeness = { isAlert: true, watched: new Set() };
   let targets: readonly ProbedTarget[] = [];
   let lastMs: number | undefined;
   let round = 0;
@@ -125,11 +132,14 @@ export function createHealth(parts: HealthParts): Health {
     for (const key of since.keys()) if (!named.has(key)) since.delete(key);
   }
 
-  function oneRound(): void {
+  /** A round, or with `askedMs` a look before it. Says whether to look again before the next. */
+  function look(askedMs?: number): boolean {
     const observation = observe();
     const before = view;
-    const judgement = judge.step(observation);
+    const isRound = askedMs === undefined || observation.blind;
+    const judgement = isRound ? judge.step(observation) : judge.glance({ ...observation, askedMs });
     view = judgement.view;
+    if (isRound) closeness = attention.look(observation, view);
     const decidedMs = clock.nowMs();
     const written = new Set(parts.clusters.apply(view));
     forgetGone();
@@ -140,6 +150,7 @@ export function createHealth(parts: HealthParts): Health {
     if (change !== undefined && change.down.length + change.up.length > 0) {
       parts.replanBackends([...change.down, ...change.up]);
     }
+    return judgement.glanceAgain;
   }
 
   /** Nearly always false; true now and then while something is down, since pods move. */
@@ -215,7 +226,7 @@ export function createHealth(parts: HealthParts): Health {
   }
 
   function ask(): void {
-    plan.refresh(view, nodesInDoubt());
+    plan.refresh(view, { inDoubt: nodesInDoubt(), closeness });
     const requests = plan.requests(round);
     for (const family of [4, 6] as const) {
       const socket = sockets.of(family, round);
@@ -240,12 +251,18 @@ export function createHealth(parts: HealthParts): Health {
   async function rounds(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        const startedMs = clock.monotonicMs();
-        oneRound();
+        const endMs = clock.monotonicMs() + parts.intervalMs;
+        let glanceAgain = look();
         ask();
+        const askedMs = kernelNowMs();
         round++;
-        const workedMs = clock.monotonicMs() - startedMs;
-        await clock.sleep(Math.max(0, parts.intervalMs - workedMs), signal);
+        const untilNextMs = (): number => Math.max(0, endMs - clock.monotonicMs());
+        const pauseMs = parts.intervalMs / GLANCES;
+        while (glanceAgain && untilNextMs() >= 2 * pauseMs - 1) {
+          await clock.sleep(pauseMs, signal);
+          glanceAgain = look(askedMs);
+        }
+        await clock.sleep(untilNextMs(), signal);
       }
     } catch (error) {
       if (!isMeshError(error, "aborted")) throw error;

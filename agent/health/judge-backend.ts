@@ -136,6 +136,11 @@ export function createBackendHealth(limits: JudgeLimits): BackendHealth {
       backend.retransmissions = 0;
     }
     const where = placeOf(backend, round);
+    // What its node or its cluster explains is not held against it when they are back.
+    if (where === "down") {
+      backend.failures = 0;
+      backend.retransmissions = 0;
+    }
     const isNews = backend.newsMs === atMs;
     const succeeded = isNews && backend.latest.established > 0 && backend.failures === 0;
     switch (backend.state) {

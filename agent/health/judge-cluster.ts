@@ -11,9 +11,10 @@
 // A silence with refused connections goes from healthy to down without a stop.
 import { createHoldDown } from "./judge-hold-down.ts";
 import type { JudgeLimits } from "./judge-limits.ts";
-import { lossOfGroup, type Group } from "./judge-listening.ts";
+import { isInboundHeard, lossOfGroup, type Group } from "./judge-listening.ts";
+import type { Refusal } from "./judge-passive.ts";
 import { createRoundTrip } from "./judge-round-trip.ts";
-import { isClusterDown, isClusterDownHurried } from "./judge-silence.ts";
+import { isClusterDown, isClusterDownHurried, type Silence } from "./judge-silence.ts";
 import type { ClusterView, HealthReason, HealthState, Transition } from "./observation.ts";
 
 /** What a round says of a cluster besides what was heard of it. */
@@ -24,12 +25,16 @@ export interface ClusterRound {
   readonly hasWitnessNow: boolean;
   /** Connects within two rounds. */
   readonly failedConnects: number;
-  readonly isRefusing: boolean;
+  readonly refusal: Refusal;
   readonly heardRequestMs: number | undefined;
+  /** Probes of the last round that a look after it misses; 0 in a round. */
+  readonly overdueProbes: number;
 }
 
 export interface ClusterHealth {
   judge(round: ClusterRound): Transition[];
+  /** Between two rounds: refused connects may have it down already, and nothing else changes. */
+  glance(round: ClusterRound): Transition[];
   view(): ClusterView;
 }
 
@@ -59,6 +64,10 @@ export function createClusterHealth(
       if (state !== "down") roundTrip.add(group.roundTripMs);
       const next = nextState(round);
       return next === undefined ? [] : [enter(next, round)];
+    },
+    glance(round) {
+      const isUsed = state !== "unknown" && state !== "down";
+      return isUsed && isDownHurried(round) ? [enter("down", round)] : [];
     },
     view: () => ({
       clusterId: group.clusterId,
@@ -105,17 +114,23 @@ export function createClusterHealth(
 
   function isDown(round: ClusterRound): boolean {
     if (group.silentRounds === 0) return false;
-    const silence = {
-      rounds: group.silentRounds,
-      probes: group.silentProbes,
+    if (round.hasWitness && isClusterDown(silenceOf(round), limits)) return true;
+    return isDownHurried(round);
+  }
+
+  function isDownHurried(round: ClusterRound): boolean {
+    const silence = silenceOf(round);
+    if (silence.rounds === 0 || !round.hasWitnessNow) return false;
+    const path = { roundTripMs: roundTrip.usualMs(), refusal: round.refusal };
+    return isClusterDownHurried(silence, path, limits);
+  }
+
+  function silenceOf({ overdueProbes }: ClusterRound): Silence {
+    return {
+      rounds: group.silentRounds + (overdueProbes > 0 ? 1 : 0),
+      probes: group.silentProbes + overdueProbes,
       loss: lossOfGroup(group),
     };
-    if (round.hasWitness && isClusterDown(silence, limits)) return true;
-    return (
-      round.isRefusing &&
-      round.hasWitnessNow &&
-      isClusterDownHurried(silence, roundTrip.usualMs(), limits)
-    );
   }
 
   function enter(to: HealthState, round: ClusterRound): Transition {
@@ -150,27 +165,27 @@ export function createClusterHealth(
   function reasonOf(to: HealthState, round: ClusterRound): HealthReason | undefined {
     if (to === "suspect" && group.silentRounds < limits.suspectRounds) return "slow";
     if (to === "suspect") return "silent";
-    if (to === "down") return round.isRefusing ? "refused" : "silent";
+    if (to === "down") return round.refusal === "none" ? "silent" : "refused";
     return to === "recovering" ? reason : undefined;
   }
 
   function whyNow(to: HealthState, round: ClusterRound): string {
     if (to === "healthy" || to === "recovering") return "answers";
-    const inboundMs = round.heardRequestMs ?? -Infinity;
-    if (reasonOf(to, round) === "slow") return "slow";
-    // Its probes reach us, ours get no answer: what leads there is broken, not what leads here.
-    if (inboundMs > (group.lastAnswerMs ?? Infinity)) return "outbound path broken";
-    return reasonOf(to, round) ?? "silent";
+    const known = reasonOf(to, round) ?? "silent";
+    return known === "silent" && isInboundHeard(group, round, limits)
+      ? "outbound path broken"
+      : known;
   }
 
   function figures(round: ClusterRound): Record<string, string | number> {
     const voices = [...group.voices.values()];
+    const silence = silenceOf(round);
     const named: Record<string, number | undefined> = {
       nodesProbed: voices.length,
       nodesAnswering: voices.filter(({ silentRounds, heard }) => heard && silentRounds === 0)
         .length,
-      silentRounds: group.silentRounds,
-      silentProbes: group.silentProbes,
+      silentRounds: silence.rounds,
+      silentProbes: silence.probes,
       answeredRounds: group.answeredRounds,
       lastAnswerMsAgo: ago(group.lastAnswerMs, round.atMs),
       requestHeardMsAgo: ago(round.heardRequestMs, round.atMs),

@@ -8,7 +8,7 @@
 // there is no witness, and then it is the only one we hear that is down.
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { JudgeLimits } from "./judge-limits.ts";
-import { lossOfGroup, type Group } from "./judge-listening.ts";
+import { isInboundHeard, lossOfGroup, type Group } from "./judge-listening.ts";
 import type { Observation, Transition } from "./observation.ts";
 
 export interface Isolation {
@@ -35,7 +35,7 @@ export function createIsolation(limits: JudgeLimits): Isolation {
     },
     judge(groups, observation) {
       const heard = [...groups].filter((group) => group.heard);
-      const isShaken = isEverybodySilent(heard, limits.witnessRounds);
+      const isShaken = isNobodyHeard(heard, limits.witnessRounds);
       const isOver = wasShaken && !isShaken;
       wasShaken = isShaken;
       const transition =
@@ -48,7 +48,7 @@ export function createIsolation(limits: JudgeLimits): Isolation {
     if (!isEverybodySilent(heard, limits.isolationRounds)) return undefined;
     const { atMs } = observation;
     sinceMs = atMs;
-    const evidence = evidenceOf(heard, observation);
+    const evidence = evidenceOf(heard, observation, limits);
     return { subject: { kind: "isolation" }, from: "connected", to: "isolated", atMs, evidence };
   }
 
@@ -70,17 +70,21 @@ export function createIsolation(limits: JudgeLimits): Isolation {
 export interface Witnesses {
   /** Somebody of another cluster has answered lately, or there is nobody else to hear. */
   lately(group: Group): boolean;
-  /** The same of this very round. */
+  /** The same of this very round, or look. */
   now(group: Group): boolean;
 }
 
 /** Looks at every group once, not once a group. */
-export function findWitnesses(groups: Iterable<Group>, limits: JudgeLimits): Witnesses {
+export function findWitnesses(
+  groups: Iterable<Group>,
+  limits: JudgeLimits,
+  isAnswered = (group: Group): boolean => group.roundsSinceAnswer === 0,
+): Witnesses {
   const now = new Set<ClusterId>();
   const lately = new Set<ClusterId>();
   const expected = new Set<ClusterId>();
   for (const group of groups) {
-    if (group.roundsSinceAnswer === 0) now.add(group.clusterId);
+    if (isAnswered(group)) now.add(group.clusterId);
     if (group.roundsSinceAnswer < limits.witnessRounds) lately.add(group.clusterId);
     if (isExpected(group)) expected.add(group.clusterId);
   }
@@ -111,11 +115,26 @@ function isEverybodySilent(heard: readonly Group[], rounds: number): boolean {
   return silent.size >= 2;
 }
 
-function evidenceOf(heard: readonly Group[], observation: Observation): Transition["evidence"] {
+/** Nobody at all has answered for so many rounds, and two clusters at least should have. */
+function isNobodyHeard(heard: readonly Group[], rounds: number): boolean {
+  const silent = new Set<ClusterId>();
+  for (const group of heard) {
+    if (group.roundsSinceAnswer < rounds) return false;
+    if (isExpected(group) && group.silentRounds > 0) silent.add(group.clusterId);
+  }
+  return silent.size >= 2;
+}
+
+function evidenceOf(
+  heard: readonly Group[],
+  observation: Observation,
+  limits: JudgeLimits,
+): Transition["evidence"] {
   const expected = heard.filter(isExpected);
   const silentMs = expected.map(({ lastAnswerMs }) => observation.atMs - (lastAnswerMs ?? 0));
-  const requests = expected.filter(({ clusterId, lastAnswerMs }) => {
-    return (observation.heardRequests.get(clusterId) ?? -Infinity) > (lastAnswerMs ?? Infinity);
+  const requests = expected.filter((group) => {
+    const heardRequestMs = observation.heardRequests.get(group.clusterId);
+    return isInboundHeard(group, { atMs: observation.atMs, heardRequestMs }, limits);
   });
   return {
     reason: requests.length > 0 ? "outbound path broken" : "silent",

@@ -35,6 +35,15 @@ export interface JudgeLimits {
   readonly slowMs: number;
   /** Failed connects within two rounds, none established: somebody refuses. */
   readonly refusedConnects: number;
+  /** The same where they were to backends on so many nodes: no single pod or node explains them. */
+  readonly refusedConnectsApart: number;
+  readonly refusedNodes: number;
+  /** So few are worth something too, with one silent round more. */
+  readonly refusedConnectsFew: number;
+  /** For so long after connects began to fail there are looks between the rounds. */
+  readonly glanceMs: number;
+  /** Connects that have not failed for so long begin to fail anew. */
+  readonly glanceQuietMs: number;
   /** Failed connects of one backend within the window, none established. */
   readonly backendFailures: number;
   readonly backendWindowMs: number;
@@ -70,6 +79,11 @@ export const DEFAULT_LIMITS: JudgeLimits = {
   slowFactor: 3,
   slowMs: 50,
   refusedConnects: 5,
+  refusedConnectsApart: 3,
+  refusedNodes: 2,
+  refusedConnectsFew: 2,
+  glanceMs: 500,
+  glanceQuietMs: 1_000,
   backendFailures: 3,
   backendWindowMs: 1_000,
   trialMs: 5_000,

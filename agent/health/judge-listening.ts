@@ -3,7 +3,7 @@
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { JudgeLimits } from "./judge-limits.ts";
 import { addToEstimate, lossOf, type LossEstimate } from "./judge-silence.ts";
-import type { Family, Observation, ProbedTarget } from "./observation.ts";
+import type { Family, Glance, Observation, ProbedTarget } from "./observation.ts";
 
 /** One probed node in one family. */
 export interface Voice {
@@ -20,8 +20,12 @@ export interface Voice {
   lastAnswerMs: number | undefined;
   roundTripMs: number | undefined;
   answeredNow: boolean;
-  /** Probes of this round that an answer is missing to. */
+  /** Probes that an answer is missing to, as of this round. */
   missedNow: number;
+  /** Was asked in the round before: what is on its way comes round by round. */
+  wasAsked: boolean;
+  /** Probes of a beginning whose answers may still be on their way. */
+  owed: number;
   /** The totals of the last round. */
   sent: number;
   answered: number;
@@ -52,12 +56,24 @@ export interface Group {
   roundTripMs: number | undefined;
 }
 
+/** What a look between two rounds sees of a group since the last one. */
+export interface Glimpse {
+  readonly isAnswered: boolean;
+  /** Probes of the last round whose answers are overdue; 0 if anybody answered. */
+  readonly missed: number;
+}
+
 export interface Listening {
   readonly groups: ReadonlyMap<string, Group>;
   listen(observation: Observation): void;
+  /** Changes nothing: the next round counts what there is. */
+  glance(glance: Glance): ReadonlyMap<Group, Glimpse>;
   /** Nothing that was not answered until now counts. */
   beginAnew(atMs: number): void;
 }
+
+/** Between rounds there is less time than a round for answers that are late now and then. */
+const OVERDUE_ROUND_TRIPS = 4;
 
 export function keyOfGroup(clusterId: ClusterId, family: Family): string {
   return `${clusterId}/${family}`;
@@ -65,6 +81,16 @@ export function keyOfGroup(clusterId: ClusterId, family: Family): string {
 
 export function lossOfGroup(group: Group): number {
   return lossOf(aliveEstimates(group));
+}
+
+/** Its probes still reach us, ours get no answer: what leads there is broken, not what leads here. */
+export function isInboundHeard(
+  { lastAnswerMs = Infinity }: Group,
+  { atMs, heardRequestMs = -Infinity }: { atMs: number; heardRequestMs?: number | undefined },
+  { intervalMs, suspectRounds }: JudgeLimits,
+): boolean {
+  // Before a cut of both ways a probe may have come later than the last answer.
+  return heardRequestMs > lastAnswerMs && atMs - heardRequestMs < suspectRounds * intervalMs;
 }
 
 function* aliveEstimates(group: Group): Iterable<LossEstimate> {
@@ -89,8 +115,23 @@ export function createListening(options: {
       for (const group of groups.values()) sumUp(group);
       if (observation.blind) beginAnew(observation.atMs);
     },
+    glance,
     beginAnew,
   };
+
+  function glance({ targets, atMs, askedMs }: Glance): ReadonlyMap<Group, Glimpse> {
+    const glimpses = new Map<Group, Glimpse>();
+    for (const target of targets) {
+      const group = groups.get(keyOfGroup(target.clusterId, target.family));
+      const voice = group?.voices.get(target.node);
+      if (group === undefined || voice === undefined) continue;
+      const { isAnswered, missed } = glimpses.get(group) ?? { isAnswered: false, missed: 0 };
+      const answers = isAnswered || target.answered > voice.answered;
+      const more = isOverdue(voice, { atMs, askedMs }) ? Math.max(target.sent - voice.sent, 0) : 0;
+      glimpses.set(group, { isAnswered: answers, missed: answers ? 0 : missed + more });
+    }
+    return glimpses;
+  }
 
   function groupOf({ clusterId, cluster, family }: ProbedTarget): Group {
     const key = keyOfGroup(clusterId, family);
@@ -126,7 +167,7 @@ export function createListening(options: {
     voice.answered = target.answered;
     voice.sentSince += sent;
     voice.answeredNow = answered > 0;
-    voice.missedNow = voice.answeredNow || atMs <= voice.graceUntilMs ? 0 : sent;
+    voice.missedNow = missedOf(voice, sent, atMs);
     if (voice.answeredNow) noteAnswer(voice, target, answered);
     if (voice.missedNow > 0) {
       voice.answeredRounds = 0;
@@ -134,6 +175,19 @@ export function createListening(options: {
       voice.silentProbes += voice.missedNow;
     }
     return voice;
+  }
+
+  /** Who is asked after a pause has the time of a round trip before its silence counts. */
+  function missedOf(voice: Voice, sent: number, atMs: number): number {
+    const { roundTripMs = 0 } = voice;
+    if (sent > 0 && !voice.wasAsked && voice.owed === 0) {
+      const untilMs = atMs + 1.25 * roundTripMs - limits.intervalMs;
+      voice.graceUntilMs = Math.max(voice.graceUntilMs, untilMs);
+    }
+    voice.wasAsked = sent > 0;
+    const owed = voice.answeredNow ? 0 : voice.owed + sent;
+    voice.owed = atMs <= voice.graceUntilMs ? owed : 0;
+    return owed - voice.owed;
   }
 
   function newVoice(group: Group, target: ProbedTarget, atMs: number): Voice {
@@ -151,6 +205,8 @@ export function createListening(options: {
       roundTripMs: target.roundTripMs,
       answeredNow: false,
       missedNow: 0,
+      wasAsked: false,
+      owed: 0,
       sent: target.sent,
       // What came before we looked is no news, but a first answer that has just come is.
       answered: isFresh ? target.answered - 1 : target.answered,
@@ -197,6 +253,7 @@ export function createListening(options: {
         voice.silentRounds = 0;
         voice.silentProbes = 0;
         voice.sentSince = 0;
+        voice.owed = 0;
         voice.graceUntilMs = atMs + limits.intervalMs / 2 + 1.25 * (voice.roundTripMs ?? 0);
       }
     }
@@ -223,6 +280,15 @@ function sumUp(group: Group): void {
     group.silentRounds += 1;
     group.silentProbes += missed;
   }
+}
+
+/** Whether a probe of the last round would have been answered by now, and long ago. */
+function isOverdue(
+  { heard, isDown, roundTripMs = Infinity, graceUntilMs }: Voice,
+  { atMs, askedMs }: Pick<Glance, "atMs" | "askedMs">,
+): boolean {
+  if (!heard || isDown || atMs <= graceUntilMs) return false;
+  return OVERDUE_ROUND_TRIPS * roundTripMs <= atMs - askedMs;
 }
 
 /** What a node may take that was never heard. */

@@ -2,6 +2,7 @@
 // many unanswered probes are needed: at 0 to 15 % loss the fewest rounds are enough, at 30 % it
 // takes three rounds more. Pure.
 import type { JudgeLimits } from "./judge-limits.ts";
+import type { Refusal } from "./judge-passive.ts";
 
 /** Unanswered in a row. */
 export interface Silence {
@@ -55,12 +56,14 @@ export function isClusterDown(silence: Silence, limits: JudgeLimits): boolean {
 /** The same while connections to it fail as well: fewer rounds, the same doubt about loss. */
 export function isClusterDownHurried(
   silence: Silence,
-  roundTripMs: number | undefined,
+  path: { readonly roundTripMs: number | undefined; readonly refusal: Refusal },
   limits: JudgeLimits,
 ): boolean {
+  if (path.refusal === "none") return false;
   // An answer that takes longer than half a round may come just after the end of it.
-  const rounds = (roundTripMs ?? Infinity) < limits.intervalMs / 2 ? 1 : 2;
-  return silence.rounds >= rounds && chanceOf(silence) <= limits.chanceOfLossHurried;
+  const rounds = (path.roundTripMs ?? Infinity) < limits.intervalMs / 2 ? 1 : 2;
+  const wanted = path.refusal === "many" ? rounds : rounds + 1;
+  return silence.rounds >= wanted && chanceOf(silence) <= limits.chanceOfLossHurried;
 }
 
 /** Whether a node that is silent like this is down, while others answer. */

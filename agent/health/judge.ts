@@ -6,10 +6,13 @@
 //
 // Order matters: what is explained by the uplink is not the clusters', what is explained by a
 // cluster not its nodes', and what is explained by a node not its backends' fault.
+//
+// A glance, between two rounds, decides one thing only: that a cluster which refuses and no longer
+// answers is down. What it has seen is counted by the round after it.
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import { createBackendHealth, type BackendRound, type Whereabouts } from "./judge-backend.ts";
-import { createClusterHealth, type ClusterHealth } from "./judge-cluster.ts";
-import { createIsolation, findWitnesses } from "./judge-isolation.ts";
+import { createClusterHealth, type ClusterHealth, type ClusterRound } from "./judge-cluster.ts";
+import { createIsolation, findWitnesses, type Witnesses } from "./judge-isolation.ts";
 import { DEFAULT_LIMITS, type JudgeLimits } from "./judge-limits.ts";
 import { createListening, keyOfGroup, type Group } from "./judge-listening.ts";
 import { createNodeHealth } from "./judge-node.ts";
@@ -18,6 +21,7 @@ import { planProbeRequests } from "./judge-probe-requests.ts";
 import type {
   BackendEvidence,
   Family,
+  Glance,
   HealthView,
   Judge,
   NodeView,
@@ -46,14 +50,24 @@ export function createJudge(options: JudgeOptions): Judge {
   );
   let clusters = new Map<Group, ClusterHealth>();
   let known = new Set<ClusterId>();
+  /** Of backends, from the looks since the last round. */
+  let news: readonly BackendEvidence[] = [];
 
   return {
     step(observation) {
       listening.listen(observation);
       meet(observation.atMs);
       passive.add(observation);
-      const transitions = observation.blind ? [] : judge(observation);
-      return { transitions, view: view() };
+      const suspects = [...news, ...observation.suspects];
+      news = [];
+      const transitions = observation.blind ? [] : judge({ ...observation, suspects });
+      return { transitions, view: view(), glanceAgain: !observation.blind && mayHurry() };
+    },
+    glance(glance) {
+      passive.add(glance);
+      news = [...news, ...glance.suspects];
+      const transitions = isolation.isIsolated ? [] : judgeInBetween(glance);
+      return { transitions, view: view(), glanceAgain: mayHurry() };
     },
   };
 
@@ -89,18 +103,50 @@ export function createJudge(options: JudgeOptions): Judge {
     const transitions: Transition[] = [];
     const witnesses = findWitnesses(groups, limits);
     for (const [group, health] of clusters) {
-      transitions.push(
-        ...health.judge({
-          atMs: observation.atMs,
-          hasWitness: witnesses.lately(group),
-          hasWitnessNow: witnesses.now(group),
-          failedConnects: passive.failedConnects(group.clusterId),
-          isRefusing: passive.isRefusing(group.clusterId),
-          heardRequestMs: observation.heardRequests.get(group.clusterId),
-        }),
-      );
+      transitions.push(...health.judge(roundOf(group, observation, witnesses)));
     }
     return transitions;
+  }
+
+  function judgeInBetween(glance: Glance): Transition[] {
+    const glimpses = listening.glance(glance);
+    const groups = listening.groups.values();
+    const isAnswered = (group: Group): boolean => glimpses.get(group)?.isAnswered === true;
+    const witnesses = findWitnesses(groups, limits, isAnswered);
+    const transitions: Transition[] = [];
+    for (const [group, health] of clusters) {
+      const overdueProbes = glimpses.get(group)?.missed ?? 0;
+      if (overdueProbes === 0) continue;
+      const round = roundOf(group, glance, witnesses);
+      transitions.push(...health.glance({ ...round, overdueProbes }));
+    }
+    return transitions;
+  }
+
+  function roundOf(
+    group: Group,
+    { atMs, heardRequests }: Observation,
+    witnesses: Witnesses,
+  ): ClusterRound {
+    const { clusterId } = group;
+    return {
+      atMs,
+      hasWitness: witnesses.lately(group),
+      hasWitnessNow: witnesses.now(group),
+      failedConnects: passive.failedConnects(clusterId),
+      refusal: passive.refusal(clusterId),
+      heardRequestMs: heardRequests.get(clusterId),
+      overdueProbes: 0,
+    };
+  }
+
+  /** Whether a look before the next round could take a cluster down. */
+  function mayHurry(): boolean {
+    if (isolation.isIsolated) return false;
+    for (const { clusterId, heard, isDown } of clusters.keys()) {
+      if (heard && !isDown && passive.hasBegun(clusterId)) return true;
+    }
+    return false;
   }
 
   function judgeNodes(groups: readonly Group[], atMs: number): Transition[] {

@@ -59,6 +59,12 @@ export interface Observation {
   readonly suspects: readonly BackendEvidence[];
 }
 
+/** A look between two rounds: nothing was asked since the last one, and all else is as in a round. */
+export interface Glance extends Observation {
+  /** When the requests of the last round had left. */
+  readonly askedMs: number;
+}
+
 /** `unknown`, `healthy` and `suspect` are used; `recovering` in part; `down` is not. */
 export type HealthState = "unknown" | "healthy" | "suspect" | "down" | "recovering";
 
@@ -144,9 +150,13 @@ export interface Judgement {
   /** In the order in which they happened; empty in most rounds. */
   readonly transitions: readonly Transition[];
   readonly view: HealthView;
+  /** Connects have begun to fail: looks between this round and the next may decide sooner. */
+  readonly glanceAgain: boolean;
 }
 
 export interface Judge {
   /** One round. `atMs` never goes back. */
   step(observation: Observation): Judgement;
+  /** Between two rounds; not while blind. Says what refused connects make certain already. */
+  glance(glance: Glance): Judgement;
 }

@@ -4,11 +4,15 @@ import type { EchoRequest } from "./echo-socket.ts";
 import type { NodeDirectory } from "./node-directory.ts";
 import type { Family, HealthView, NodeView } from "./observation.ts";
 import { targetKey, type ProbeRows, type ProbeTarget } from "./probe-rows.ts";
-import { planProbes, turnOfProbe, type ProbeGroup } from "./targets.ts";
+import type { Closeness } from "./attention.ts";
+import { isTurnOf, planProbes, turnOfProbe, type ProbeGroup } from "./targets.ts";
 
 export interface ProbePlan {
-  /** Makes the targets what nodes and view ask for; nothing if neither changed. */
-  refresh(view: HealthView, inDoubt: readonly Omit<NodeView, "cluster">[]): void;
+  /** Makes the targets what nodes, view and closeness ask for; nothing if none of them changed. */
+  refresh(
+    view: HealthView,
+    also: { readonly inDoubt: readonly Omit<NodeView, "cluster">[]; readonly closeness: Closeness },
+  ): void;
   /** Requests of the round, by family. */
   requests(round: number): Readonly<Record<Family, readonly EchoRequest[]>>;
 }
@@ -34,6 +38,7 @@ const IN_DOUBT_MAX = 64;
 export function createProbePlan(options: ProbePlanOptions): ProbePlan {
   const { directory, rows, intervalMs, nodesPerCluster } = options;
   let planned = "";
+  let watched: ReadonlySet<number> | undefined;
   let groups: readonly {
     readonly group: ProbeGroup;
     /** Of the group's nodes, in their order. */
@@ -41,12 +46,17 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
   }[] = [];
   let extras: readonly Extra[] = [];
 
-  function plan(view: HealthView, asked: readonly (NodeView & { probesPerRound: number })[]): void {
+  function plan(
+    view: HealthView,
+    asked: readonly (NodeView & { probesPerRound: number })[],
+    closeness: Closeness,
+  ): void {
     const chosen = planProbes(directory.ranked(), {
       intervalMs,
       nodesPerCluster,
       nodesDown: view.nodesDown,
       suspected: suspectedOf(view),
+      ...closeness,
     });
     const targets = new Map<string, ProbeTarget>();
     const add = (node: NodeView): string => {
@@ -72,7 +82,7 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
   }
 
   return {
-    refresh(view, inDoubt) {
+    refresh(view, { inDoubt, closeness }) {
       const doubted = inDoubt.slice(0, IN_DOUBT_MAX).map((node) => ({
         clusterId: node.clusterId,
         cluster: directory.clusterName(node.clusterId) ?? "",
@@ -81,10 +91,11 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
         probesPerRound: 1,
       }));
       const asked = [...view.probeAlso, ...doubted];
-      const now = fingerprint(directory.version, view, asked);
-      if (now === planned) return;
+      const now = `${fingerprint(directory.version, view, asked)} ${closeness.isAlert}`;
+      if (now === planned && closeness.watched === watched) return;
       planned = now;
-      plan(view, asked);
+      watched = closeness.watched;
+      plan(view, asked, closeness);
     },
     requests(round) {
       const found: Record<Family, EchoRequest[]> = { 4: [], 6: [] };
@@ -95,7 +106,7 @@ export function createProbePlan(options: ProbePlanOptions): ProbePlan {
         }
       };
       for (const { group, keys } of groups) {
-        const count = keys.length === 0 ? 0 : group.probesPerRound;
+        const count = keys.length > 0 && isTurnOf(group, round) ? group.probesPerRound : 0;
         for (let i = 0; i < count; i++) ask(keys[turnOfProbe(group, round, i)], 1);
       }
       for (const { key, probesPerRound } of extras) ask(key, probesPerRound);

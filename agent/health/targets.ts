@@ -7,6 +7,11 @@
 // A node that is down is still probed, so that its return is seen, and the next in rank stands in
 // for it. A cluster that is suspect is probed more widely: before it is called down, nodes that
 // had no part in the suspicion are asked.
+//
+// What all of it may cost has a limit. As the mesh grows, the nodes of a cluster are asked in turn;
+// then, while all is well, clusters that are not watched (attention.ts) are asked less often:
+//
+//   all nodes, every round ─► one node, every round ─► one node every fifth round, unless watched
 import type { ClusterId } from "../../mesh/core/cluster.ts";
 import type { Family, NodeView } from "./observation.ts";
 
@@ -28,23 +33,36 @@ export interface RankedGroup {
 
 /** What is probed of one cluster in one family. */
 export interface ProbeGroup extends RankedGroup {
-  /** Probes in each round, shared by the nodes in turn; a single node gets all of them. */
+  /** Probes in a round, shared by the nodes in turn; a single node gets all of them. */
   readonly probesPerRound: number;
+  /** It is asked in one of so many rounds; in which of them, from 0. */
+  readonly everyRounds: number;
+  readonly phase: number;
 }
 
 export interface PlanOptions {
   readonly intervalMs: number;
   /** Nodes that are to answer for a cluster. */
   readonly nodesPerCluster?: number;
+  /** While nobody is silent. */
+  readonly probesPerSecondQuiet?: number;
+  /** When somebody is: nobody is asked less often than in every round then. */
   readonly probesPerSecondMax?: number;
+  readonly isAlert?: boolean;
+  /** Clusters that are asked in every round, however many there are; all if left out. */
+  readonly watched?: ReadonlySet<ClusterId>;
   readonly nodesDown?: readonly NodeView[];
   /** Clusters that are suspect for their silence. */
   readonly suspected?: ReadonlySet<ClusterId>;
 }
 
 export const NODES_PER_CLUSTER = 3;
-/** Of one agent. One probe a group and round goes always, whatever the number of clusters. */
+/** Of one agent: some 1 % of a core on either side. */
+export const PROBES_PER_SECOND_QUIET = 600;
+/** For the second or so in which it matters who answers. */
 export const PROBES_PER_SECOND_MAX = 5_000;
+/** Silence of a cluster that nobody watches begins to count half a second late at most. */
+const UNWATCHED_ROUNDS = 5;
 /** So many nodes of a group that are down are still asked whether they are back. */
 const DOWN_NODES_PROBED = 3;
 /** Beyond so many suspected clusters it is not they that need a second look, but we. */
@@ -92,27 +110,39 @@ export function planProbes(ranked: readonly RankedGroup[], options: PlanOptions)
     const nodes = chooseNodes(group, wanted, down);
     return { ...group, nodes, probesPerRound: Math.max(perCluster, nodes.length) };
   });
-  const maxPerSecond = options.probesPerSecondMax ?? PROBES_PER_SECOND_MAX;
-  const share = shareOfBudget(chosen, (maxPerSecond * options.intervalMs) / 1_000);
-  return chosen.map((group) =>
-    looksAgain(group.clusterId)
-      ? group
-      : { ...group, probesPerRound: Math.min(group.probesPerRound, share) },
-  );
+  const isAlert = options.isAlert ?? false;
+  const perSecond = isAlert
+    ? (options.probesPerSecondMax ?? PROBES_PER_SECOND_MAX)
+    : (options.probesPerSecondQuiet ?? PROBES_PER_SECOND_QUIET);
+  const isWatched = ({ clusterId }: RankedGroup): boolean =>
+    isAlert || (options.watched?.has(clusterId) ?? true);
+  const paces = choosePaces(chosen, {
+    perRound: (perSecond * options.intervalMs) / 1_000,
+    isWatched,
+  });
+  return chosen.map((group, i) => {
+    const pace = looksAgain(group.clusterId) ? {} : paces(group);
+    return { ...group, everyRounds: 1, ...pace, phase: i % UNWATCHED_ROUNDS };
+  });
 }
 
 /** Whom to ask in one round, a node as often as it is named; rounds count up from anywhere. */
 export function probesOfRound(group: ProbeGroup, round: number): string[] {
   const { nodes, probesPerRound } = group;
-  return Array.from(
-    { length: nodes.length === 0 ? 0 : probesPerRound },
-    (_, index) => nodes[turnOfProbe(group, round, index)] ?? "",
-  );
+  const length = nodes.length > 0 && isTurnOf(group, round) ? probesPerRound : 0;
+  return Array.from({ length }, (_, index) => nodes[turnOfProbe(group, round, index)] ?? "");
+}
+
+/** Whether the group is asked in the round at all. */
+export function isTurnOf({ everyRounds, phase }: ProbeGroup, round: number): boolean {
+  return (round + phase) % everyRounds === 0;
 }
 
 /** Which of the group's nodes the round's probe with this number goes to. */
 export function turnOfProbe(group: ProbeGroup, round: number, index: number): number {
-  return (round * group.probesPerRound + index) % group.nodes.length;
+  const { nodes, probesPerRound, everyRounds, phase } = group;
+  const turn = Math.floor((round + phase) / everyRounds);
+  return (turn * probesPerRound + index) % nodes.length;
 }
 
 interface Weighed {
@@ -144,14 +174,37 @@ function chooseNodes(group: RankedGroup, wanted: number, down: ReadonlySet<strin
   return chosen;
 }
 
-/** The most probes a round that every group may have so that all of them fit; at least one. */
-function shareOfBudget(groups: readonly ProbeGroup[], perRound: number): number {
-  const most = groups.reduce((max, group) => Math.max(max, group.probesPerRound), 1);
-  for (let share = most; share > 1; share -= 1) {
-    const total = groups.reduce((sum, group) => sum + Math.min(group.probesPerRound, share), 0);
-    if (total <= perRound) return share;
+type Pace = Pick<ProbeGroup, "probesPerRound" | "everyRounds">;
+type Asked = RankedGroup & Pick<ProbeGroup, "probesPerRound">;
+
+/** As many probes for everybody as fit; if not even one fits, for those that are watched. */
+function choosePaces(
+  groups: readonly Asked[],
+  limits: { readonly perRound: number; readonly isWatched: (group: RankedGroup) => boolean },
+): (group: Asked) => Pace {
+  const { perRound, isWatched } = limits;
+  const watched = groups.filter(isWatched);
+  const capped = ({ probesPerRound }: Asked, share: number): Pace => ({
+    probesPerRound: Math.min(probesPerRound, share),
+    everyRounds: 1,
+  });
+  const everybody = shareOfBudget(groups, perRound);
+  if (everybody >= 1 || watched.length === groups.length) {
+    return (group) => capped(group, Math.max(1, everybody));
   }
-  return 1;
+  const unwatched = (groups.length - watched.length) / UNWATCHED_ROUNDS;
+  const share = Math.max(1, shareOfBudget(watched, perRound - unwatched));
+  return (group) =>
+    isWatched(group) ? capped(group, share) : { probesPerRound: 1, everyRounds: UNWATCHED_ROUNDS };
+}
+
+/** The most probes a round that every group may have so that all of them fit; 0: not even one. */
+function shareOfBudget(groups: readonly Asked[], perRound: number): number {
+  let share = groups.reduce((max, group) => Math.max(max, group.probesPerRound), 1);
+  const total = (): number =>
+    groups.reduce((sum, group) => sum + Math.min(group.probesPerRound, share), 0);
+  while (share > 0 && total() > perRound) share -= 1;
+  return share;
 }
 
 /** FNV-1a over both names, then the finalizer of MurmurHash3, as 32 bits. */

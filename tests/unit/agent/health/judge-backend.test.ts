@@ -52,6 +52,14 @@ describe("judge, backends", () => {
     expect(dead).toEqual(["west/n1 down"]);
   });
 
+  test("what failed while its cluster was down is not held against it when that is back", () => {
+    const rounds = settled();
+    rounds.until("west down", { ...fails(5), silent: ["west"] });
+    rounds.run(10, { ...fails(5), silent: ["west"] });
+    rounds.until("west recovering 90");
+    expect(rounds.run(60)).toEqual(["west recovering 50", "west healthy"]);
+  });
+
   test("it is tried again after a back-off that doubles while it fails", () => {
     const rounds = settled();
     rounds.run(1, fails(3));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { DEFAULT_LIMITS } from "../../../../agent/health/judge-limits.ts";
+import type { Refusal } from "../../../../agent/health/judge-passive.ts";
 import {
   addToEstimate,
   chanceOf,
@@ -41,8 +42,11 @@ describe("isClusterDown()", () => {
 });
 
 describe("isClusterDownHurried()", () => {
-  const hurried = (loss: number, roundTripMs: number | undefined): number =>
-    roundsUntil((silence) => isClusterDownHurried(silence, roundTripMs, DEFAULT_LIMITS), loss);
+  const hurried = (loss: number, roundTripMs: number | undefined, refusal: Refusal = "many") =>
+    roundsUntil(
+      (silence) => isClusterDownHurried(silence, { roundTripMs, refusal }, DEFAULT_LIMITS),
+      loss,
+    );
 
   test("takes one round, two where answers take long or nobody knows how long, more at loss", () => {
     expect(hurried(0, 5)).toBe(1);
@@ -50,6 +54,14 @@ describe("isClusterDownHurried()", () => {
     expect(hurried(0, undefined)).toBe(2);
     expect(hurried(0.1, 5)).toBe(2);
     expect(hurried(0.3, 5)).toBeGreaterThanOrEqual(4);
+  });
+
+  test("takes a round more where few connects were refused, and is not for those that were not", () => {
+    expect(hurried(0, 5, "few")).toBe(2);
+    expect(hurried(0, 50, "few")).toBe(3);
+    const long = { rounds: 100, probes: 300, loss: 0 };
+    const path = { roundTripMs: 5, refusal: "none" } as const;
+    expect(isClusterDownHurried(long, path, DEFAULT_LIMITS)).toBe(false);
   });
 });
 

@@ -14,16 +14,21 @@ describe("judge, simulated", () => {
     const steps = sweeps.reduce((sum, sweep) => sum + sweep.steps, 0);
     const most = Math.max(...sweeps.map(({ transitionsMost }) => transitionsMost));
     const share = Math.max(...sweeps.map(({ transitionsShareMost }) => transitionsShareMost));
+    const glanceDowns = sweeps.reduce((sum, sweep) => sum + sweep.glanceDowns, 0);
     const detectionsMs = sweeps.flatMap((sweep) => sweep.detectionsMs).sort((a, b) => a - b);
     const quantile = (q: number): string =>
       (detectionsMs[Math.floor(q * (detectionsMs.length - 1))] ?? NaN).toFixed(0);
     process.stderr.write(
       `judge: ${SCENARIOS} scenarios from seed ${FIRST_SEED}, ${steps} steps; ` +
         `${detectionsMs.length} clean cuts noticed in p50 ${quantile(0.5)} ms, ` +
-        `p99 ${quantile(0.99)} ms, worst ${quantile(1)} ms; most transitions of a cluster ` +
+        `p99 ${quantile(0.99)} ms, worst ${quantile(1)} ms; ${glanceDowns} refusals noticed ` +
+        `between rounds; most transitions of a cluster ` +
         `${most}, at most ${(100 * share).toFixed(0)} % of the bound\n`,
     );
     expect(steps).toBeGreaterThan(SCENARIOS);
-    if (SCENARIOS >= 1_000) expect(detectionsMs.length).toBeGreaterThan(SCENARIOS / 50);
+    if (SCENARIOS >= 1_000) {
+      expect(detectionsMs.length).toBeGreaterThan(SCENARIOS / 50);
+      expect(glanceDowns).toBeGreaterThan(SCENARIOS / 50);
+    }
   }, 600_000);
 });

@@ -169,6 +169,24 @@ describe("createNodeHealth()", () => {
     expect(running.row(WEST.id)).toBe(healthy);
   });
 
+  test("takes a cluster that refuses out between two rounds", async () => {
+    await using running = start();
+    const none = { connects: 0n, established: 0n, failed: 0n, retransmissions: 0n, aborted: 0n };
+    running.maps.clusterEvidence.put(WEST.id, none);
+    await running.clock.advance(1_050);
+    running.silent.add("10.2.");
+    running.maps.clusterEvidence.put(WEST.id, { ...none, connects: 6n, failed: 6n });
+    // The next round sees the failures and asks; a quarter of a round later nobody has answered.
+    await running.clock.advance(70);
+    expect([running.row(WEST.id), running.health?.status().rounds]).toEqual([healthy, 12]);
+    await running.clock.advance(10);
+    expect([running.row(WEST.id), running.health?.status().rounds]).toEqual([down, 12]);
+    expect(running.resets).toEqual([WEST.id]);
+    // Looks cost no rounds: the next one comes when it would have come.
+    await running.clock.advance(1_000);
+    expect(running.health?.status().rounds).toBe(22);
+  });
+
   test("leaves what was down before it began as it was, until it answers", async () => {
     await using running = start({ westBefore: down });
     running.silent.add("10.2.");

@@ -26,6 +26,9 @@ export interface RoundOptions {
   readonly suspects?: readonly (Partial<BackendEvidence> & { readonly backendId: number })[];
 }
 
+/** Nothing is asked between rounds: those that are not silent have answered meanwhile. */
+export type GlanceOptions = Omit<RoundOptions, "gone" | "blind">;
+
 interface Row {
   sent: number;
   answered: number;
@@ -40,6 +43,9 @@ export interface Rounds {
   run(rounds: number, options?: RoundOptions): string[];
   /** As `run`, until something changes or so many rounds have passed; how many it took. */
   until(what: string, options?: RoundOptions, most?: number): number;
+  /** A look 25 ms later (or `afterMs`), which the next round counts as well. */
+  glance(options?: GlanceOptions): string[];
+  readonly glanceAgain: boolean;
   stateOf(clusterId: number, family?: Family): string;
   join(name: string): void;
   /** The kernel's rows of a cluster are removed. */
@@ -57,6 +63,7 @@ export function createRounds(
   const rows = new Map<string, Row>();
   const transitions: Transition[] = [];
   let atMs = 1_000;
+  let askedMs = atMs;
   let judgement: Judgement | undefined;
 
   const idOf = (cluster: string): number => {
@@ -74,6 +81,17 @@ export function createRounds(
       return judgement?.view ?? judge.step(observe({ afterMs: 0 })).view;
     },
     transitions,
+    get glanceAgain() {
+      return judgement?.glanceAgain ?? false;
+    },
+    glance({ afterMs = 25, ...round } = {}) {
+      const before = structuredClone([...rows]);
+      const observation = observe({ ...round, afterMs });
+      judgement = judge.glance({ ...observation, askedMs });
+      for (const [name, row] of before) rows.set(name, row);
+      transitions.push(...judgement.transitions);
+      return judgement.transitions.map(shortOf);
+    },
     run(count, round = {}) {
       const from = transitions.length;
       for (let i = 0; i < count; i += 1) step(round);
@@ -102,6 +120,7 @@ export function createRounds(
 
   function step(round: RoundOptions): void {
     judgement = judge.step(observe(round));
+    askedMs = atMs;
     transitions.push(...judgement.transitions);
   }
 

@@ -7,6 +7,7 @@ import {
   rankNodes,
   type PlanOptions,
   type ProbeableNode,
+  type ProbeGroup,
 } from "../../../../agent/health/targets.ts";
 
 const SELF = { cluster: "east", node: "east-node1" };
@@ -130,24 +131,53 @@ describe("planProbes()", () => {
     expect(group === undefined ? [] : probesOfRound(group, 7)).toEqual(["only", "only", "only"]);
   });
 
+  const mesh = (clusters: number) =>
+    rankNodes(Array.from({ length: clusters }, (_, i) => nodesOf(i + 1, names)).flat(), SELF);
+  /** "probes x everyRounds" of each group, once. */
+  const paces = (plan: readonly ProbeGroup[]) => [
+    ...new Set(plan.map((group) => `${group.probesPerRound} x ${group.everyRounds}`)),
+  ];
+  const perSecond = (plan: readonly ProbeGroup[]) =>
+    plan.reduce((sum, group) => sum + (10 * group.probesPerRound) / group.everyRounds, 0);
+
   test("stays within the budget by taking turns, yet probes every cluster in every round", () => {
-    const families = 2;
-    for (const [clusters, perRound] of [
-      [10, 3],
-      [83, 3],
-      [84, 2],
-      [125, 2],
-      [126, 1],
-      [250, 1],
-      [255, 1],
+    for (const [clusters, pace] of [
+      [10, "3 x 1"],
+      [83, "3 x 1"],
+      [84, "2 x 1"],
+      [125, "2 x 1"],
+      [126, "1 x 1"],
+      [250, "1 x 1"],
+      [255, "1 x 1"],
     ] as const) {
-      const nodes = Array.from({ length: clusters }, (_, i) => nodesOf(i + 1, names)).flat();
-      const plan = planProbes(rankNodes(nodes, SELF), INTERVAL);
-      expect(plan).toHaveLength(clusters * families);
-      expect(new Set(plan.map(({ probesPerRound }) => probesPerRound))).toEqual(
-        new Set([perRound]),
-      );
+      const plan = planProbes(mesh(clusters), { ...INTERVAL, isAlert: true });
+      expect(plan).toHaveLength(clusters * 2);
+      expect(paces(plan)).toEqual([pace]);
     }
+  });
+
+  test("costs little while all is well: one in five rounds for clusters that nobody watches", () => {
+    const watched = new Set([1, 2]);
+    for (const [clusters, found, most] of [
+      [10, ["3 x 1"], 600],
+      [15, ["2 x 1"], 600],
+      [30, ["1 x 1"], 600],
+      [50, ["3 x 1", "1 x 5"], 400],
+      [255, ["1 x 1", "1 x 5"], 1_100],
+    ] as const) {
+      const plan = planProbes(mesh(clusters), { ...INTERVAL, watched });
+      expect([clusters, paces(plan)]).toEqual([clusters, found]);
+      expect(perSecond(plan)).toBeLessThanOrEqual(most);
+      for (const { clusterId, everyRounds } of plan) {
+        if (watched.has(clusterId)) expect(everyRounds).toBe(1);
+      }
+    }
+  });
+
+  test("spreads what is asked less often over the rounds", () => {
+    const plan = planProbes(mesh(100), { ...INTERVAL, watched: new Set() });
+    const asked = [0, 1, 2, 3, 4].map((round) => plan.flatMap((one) => probesOfRound(one, round)));
+    expect(asked.map(({ length }) => length)).toEqual([40, 40, 40, 40, 40]);
   });
 });
 
@@ -157,8 +187,9 @@ describe("probesOfRound()", () => {
       fc.property(
         fc.integer({ min: 1, max: 6 }),
         fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 1, max: 6 }),
         fc.nat({ max: 1_000_000 }),
-        (size, probesPerRound, first) => {
+        (size, probesPerRound, everyRounds, first) => {
           const nodes = Array.from({ length: size }, (_, i) => `n${i}`);
           const group = {
             clusterId: 2,
@@ -166,8 +197,12 @@ describe("probesOfRound()", () => {
             family: 4 as const,
             nodes,
             probesPerRound,
+            everyRounds,
+            phase: first % everyRounds,
           };
-          const asked = Array.from({ length: size }, (_, i) => probesOfRound(group, first + i));
+          const asked = Array.from({ length: size * everyRounds }, (_, i) =>
+            probesOfRound(group, first + i),
+          );
           for (const node of nodes) {
             expect(asked.flat().filter((name) => name === node)).toHaveLength(probesPerRound);
           }
@@ -178,6 +213,7 @@ describe("probesOfRound()", () => {
 
   test("asks nobody of a group without nodes", () => {
     const group = { clusterId: 2, cluster: "west", family: 4 as const, nodes: [] };
-    expect(probesOfRound({ ...group, probesPerRound: 3 }, 1)).toEqual([]);
+    const pace = { probesPerRound: 3, everyRounds: 1, phase: 0 };
+    expect(probesOfRound({ ...group, ...pace }, 1)).toEqual([]);
   });
 });

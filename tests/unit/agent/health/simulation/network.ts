@@ -43,6 +43,9 @@ export interface Network {
   readonly faults: readonly Fault[];
   /** Undefined: the planner's own. */
   readonly probesPerSecondMax?: number;
+  readonly probesPerSecondQuiet?: number;
+  /** Clusters to which nobody connects. */
+  readonly unused?: readonly number[];
 }
 
 /** What keeps every probe of a path from being answered. */

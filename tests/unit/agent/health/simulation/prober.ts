@@ -1,5 +1,6 @@
 // The prober of the simulation: plans with the real planner, sends over the simulated network,
 // keeps the totals that the kernel keeps, and makes the observation of each round.
+import { createAttention, type Closeness } from "../../../../../agent/health/attention.ts";
 import type {
   BackendEvidence,
   Family,
@@ -51,8 +52,12 @@ export function createSimulatedProber(network: Network, random: () => number): S
     ),
     self,
   );
-  const { probesPerSecondMax } = network;
-  const budget = probesPerSecondMax === undefined ? {} : { probesPerSecondMax };
+  const { probesPerSecondMax, probesPerSecondQuiet, unused = [] } = network;
+  const budget = {
+    ...(probesPerSecondMax === undefined ? {} : { probesPerSecondMax }),
+    ...(probesPerSecondQuiet === undefined ? {} : { probesPerSecondQuiet }),
+  };
+  const attention = createAttention({ intervalMs: INTERVAL_MS });
   const leaving = network.clusters.filter(({ id }) =>
     network.faults.some(({ kind, clusterId }) => kind === "gone" && clusterId === id),
   );
@@ -62,6 +67,8 @@ export function createSimulatedProber(network: Network, random: () => number): S
   let planned: { group: ProbeGroup; turns: Row[][] }[] = [];
   let more: { row: Row; extra: number }[] = [];
   let wasBusy = false;
+  let seen: Observation | undefined;
+  let closeness: Closeness = { isAlert: true, watched: new Set() };
   let backendsDown: ReadonlySet<number> = new Set();
   let round = 0;
   let lastMs: number | undefined;
@@ -82,7 +89,8 @@ export function createSimulatedProber(network: Network, random: () => number): S
         roundTripMs: row.roundTripMs,
       }));
       lastMs = atMs;
-      return { atMs, blind, targets, ...connections(atMs) };
+      seen = { atMs, blind, targets, ...connections(atMs) };
+      return seen;
     },
     send(atMs, view) {
       round += 1;
@@ -90,7 +98,7 @@ export function createSimulatedProber(network: Network, random: () => number): S
       if (view !== undefined || planned.length === 0) replan(view);
       for (const { group, turns } of planned) {
         // Turns repeat as soon as every node was the first of one.
-        const turn = round % group.nodes.length;
+        const turn = round % (group.nodes.length * group.everyRounds);
         turns[turn] ??= probesOfRound(group, turn).map((node) => rowOf(group, node));
         for (const row of turns[turn]) sendOne(row, atMs);
       }
@@ -131,11 +139,15 @@ export function createSimulatedProber(network: Network, random: () => number): S
       if (state === "suspect" && reason === "silent") suspected.add(clusterId);
     }
     const isBusy = nodesDown.length + probeAlso.length + suspected.size > 0;
-    if (!isBusy && !wasBusy && planned.length > 0) return;
+    const before = closeness;
+    if (view !== undefined && seen !== undefined) closeness = attention.look(seen, view);
+    const isSame = closeness.isAlert === before.isAlert && closeness.watched === before.watched;
+    if (isSame && !isBusy && !wasBusy && planned.length > 0) return;
     wasBusy = isBusy;
     const present =
       gone === "" ? ranked : ranked.filter((g) => !gone.split(",").includes(String(g.clusterId)));
-    const plan = planProbes(present, { intervalMs: INTERVAL_MS, nodesDown, suspected, ...budget });
+    const options = { intervalMs: INTERVAL_MS, nodesDown, suspected, ...budget, ...closeness };
+    const plan = planProbes(present, options);
     planned = plan.filter(({ nodes }) => nodes.length > 0).map((group) => ({ group, turns: [] }));
     const keep = new Set(
       planned.flatMap(({ group }) => group.nodes.map((node) => rowOf(group, node))),
@@ -185,7 +197,7 @@ export function createSimulatedProber(network: Network, random: () => number): S
     }
   }
 
-  /** Ten connects a round to each cluster that answers, three to each backend that refuses. */
+  /** Ten connects a round to each cluster that answers and is in use, three to each backend that refuses. */
   function connections(atMs: number): Pick<Observation, "heardRequests" | "passive" | "suspects"> {
     const heardRequests = new Map<number, number>();
     const suspects: BackendEvidence[] = [];
@@ -211,7 +223,7 @@ export function createSimulatedProber(network: Network, random: () => number): S
         }
       }
       const silent = isSilenced(network, { clusterId: id, family: 4, node: "" }, atMs);
-      const established = silent || refused ? 0 : 10;
+      const established = silent || refused || unused.includes(id) ? 0 : 10;
       return {
         clusterId: id,
         connects: established + failed,

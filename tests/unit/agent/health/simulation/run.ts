@@ -24,37 +24,27 @@ import {
 } from "./network.ts";
 import { createSimulatedProber, INTERVAL_MS } from "./prober.ts";
 import type { Scenario } from "./scenario.ts";
+import { keyOf, keyOfView, newTruth, type Truth } from "./truth.ts";
 
 export interface RunResult {
   readonly steps: number;
   /** From each clean cut to `down`. */
   readonly detectionsMs: number[];
+  /** Clusters that a look between rounds found down. */
+  readonly glanceDowns: number;
   /** The most of any cluster and family, and its share of what is allowed. */
   readonly transitionsMost: number;
   readonly transitionsShareMost: number;
 }
 
-/** A cut is noticed within this. */
-const DETECTION_MS = 1_000;
+/** A cut is noticed within this; where nobody connects, it may take so much longer. */
+const CUT_MS = 1_000;
+const UNWATCHED_MS = 500;
 /** More clusters than that, suspected at once, get no second look. */
 const SUSPECTED_MAX = 16;
 /** What is well again is back this long after the end of its hold-down. */
 const RETURN_MS = 1_500;
-
-interface Truth {
-  readonly key: string;
-  readonly clusterId: number;
-  readonly family: Family;
-  /** Answers nobody since, without a break; by its own fault. */
-  cutSinceMs: number | undefined;
-  wasUsedAtCut: boolean;
-  lastCutMs: number;
-  /** Was no peer then. */
-  lastGoneMs: number;
-  /** Nothing at all is wrong with the path since. */
-  wellSinceMs: number;
-  holdEndsMs: number;
-}
+const GLANCE_MS = INTERVAL_MS / 4;
 
 export function runScenario(
   scenario: Scenario,
@@ -62,6 +52,7 @@ export function runScenario(
   limits: JudgeLimits = DEFAULT_LIMITS,
 ): RunResult {
   const { own, clusters } = scenario;
+  const detectionMs = CUT_MS + (scenario.unused === undefined ? 0 : UNWATCHED_MS);
   const beyondUplink = withoutUplinkFaults(scenario);
   const judge = createJudge({ ownClusterId: own.id, ownNode: own.nodes[0] ?? "", limits });
   const prober = createSimulatedProber(scenario, random);
@@ -75,20 +66,20 @@ export function runScenario(
   let [steps, nowMs, lastGapMs, uplinkCutMs, nearIsolationMs] = [0, 0, 0, -Infinity, -Infinity];
   let judgement: Judgement | undefined;
   let lastMs = 0;
+  let glanceDowns = 0;
+  let isGlance = false;
 
   while (nowMs < scenario.durationMs) {
-    const before = judgement;
-    const observation = prober.observe(nowMs);
-    judgement = judge.step(observation);
-    steps += 1;
-    if (observation.blind) lastGapMs = nowMs;
-    if (isUplinkCut(scenario, nowMs) || isUplinkCut(scenario, lastMs)) uplinkCutMs = nowMs;
-    for (const truth of truths) learn(truth, before);
-    check(judgement, observation.blind);
-    if (judgement.view.isolated) nearIsolationMs = nowMs;
-    prober.send(nowMs, judgement.view);
+    look();
+    prober.send(nowMs, judgement?.view);
+    const askedMs = nowMs;
     lastMs = nowMs;
-    nowMs = nextRound(nowMs);
+    const nextMs = nextRound(nowMs);
+    while (judgement?.glanceAgain === true && nowMs + 2 * GLANCE_MS < nextMs) {
+      nowMs += GLANCE_MS;
+      look(askedMs);
+    }
+    nowMs = nextMs;
   }
   const ofClusters = [...counts].filter(([key]) => key.startsWith("cluster"));
   const cluster = Math.max(0, ...ofClusters.map(([, count]) => count));
@@ -96,9 +87,30 @@ export function runScenario(
   return {
     steps,
     detectionsMs,
+    glanceDowns,
     transitionsMost: cluster,
     transitionsShareMost: cluster / allowed,
   };
+
+  /** A round, or a look after it, and whether all is as promised. */
+  function look(askedMs?: number): void {
+    const before = judgement;
+    const observation = prober.observe(nowMs);
+    isGlance = askedMs !== undefined;
+    judgement =
+      askedMs === undefined ? judge.step(observation) : judge.glance({ ...observation, askedMs });
+    steps += 1;
+    if (observation.blind) lastGapMs = nowMs;
+    if (isUplinkCut(scenario, nowMs) || isUplinkCut(scenario, lastMs)) uplinkCutMs = nowMs;
+    for (const truth of truths) {
+      // Who is no peer any more is forgotten with the round.
+      if (askedMs === undefined && isGone(scenario, truth.clusterId, nowMs)) forget(truth);
+      learn(truth, before);
+    }
+    if (askedMs === undefined) check(judgement, observation.blind);
+    else checkGlance(judgement);
+    if (judgement.view.isolated) nearIsolationMs = nowMs;
+  }
 
   function nextRound(atMs: number): number {
     const next = atMs + INTERVAL_MS + (random() - 0.5) * 10;
@@ -106,24 +118,9 @@ export function runScenario(
     return pause === undefined ? next : pause.toMs;
   }
 
-  function newTruth(clusterId: number, family: Family): Truth {
-    return {
-      key: `${clusterId}/${family}`,
-      clusterId,
-      family,
-      cutSinceMs: undefined,
-      wasUsedAtCut: false,
-      lastCutMs: -Infinity,
-      lastGoneMs: -Infinity,
-      wellSinceMs: 0,
-      holdEndsMs: -Infinity,
-    };
-  }
-
   function learn(truth: Truth, before: Judgement | undefined): void {
     const { clusterId, family } = truth;
     if (scenario.faults.length === 0) return;
-    if (isGone(scenario, clusterId, nowMs)) forget(truth);
     const found = clusters.find(({ id }) => id === clusterId);
     if (found === undefined) return;
     const isCut = isClusterCut(beyondUplink, found, { family, atMs: nowMs });
@@ -179,10 +176,23 @@ export function runScenario(
       hold(isCalm, "nobody goes down in isolation");
       hold(blind || !answeredThisRound(), "isolation ends with the first answer");
     }
-    if (isUplinkCut(scenario, nowMs) && uplinkCutFor(DETECTION_MS)) {
+    if (isUplinkCut(scenario, nowMs) && uplinkCutFor(detectionMs)) {
       const heard = new Set(view.clusters.filter(isExpected).map((cluster) => cluster.clusterId));
       hold(view.isolated || heard.size < 2, "an uplink that is cut is noticed");
     }
+  }
+
+  /** A look between rounds takes clusters down that refuse, and does nothing else. */
+  function checkGlance({ transitions, view }: Judgement): void {
+    for (const transition of transitions) {
+      checkTransition(transition, transitions);
+      const { subject, to, evidence } = transition;
+      hold(subject.kind === "cluster" && to === "down", "more than a look may do");
+      hold(Number(evidence["failedConnects"]) > 0, "down between rounds, and not refused");
+      glanceDowns += 1;
+    }
+    past.push(...transitions);
+    for (const cluster of view.clusters) checkView(cluster);
   }
 
   function isExpected({ state }: ClusterView): boolean {
@@ -231,7 +241,10 @@ export function runScenario(
     if (truth === undefined) return;
     truth.holdEndsMs = nowMs + Number(evidence["holdMs"]);
     const rounds = Number(evidence["silentRounds"]);
-    hold(nowMs - lastGapMs >= 0.9 * rounds * INTERVAL_MS, "a pause is no evidence");
+    // The last silence that a look counts has lasted since the round before it.
+    const whole = isGlance ? rounds - 1 : rounds;
+    const lastedMs = 0.9 * whole * INTERVAL_MS + (isGlance ? GLANCE_MS : 0);
+    hold(nowMs - lastGapMs >= lastedMs, "a pause is no evidence");
     const silentMs = nowMs - (prober.lastAnswerMs(clusterId, family) ?? 0);
     const hurried = rounds < limits.downRounds;
     hold(
@@ -248,7 +261,7 @@ export function runScenario(
       hurried && ["slow", "services"].some((kind) => isAffected(kind as FaultKind, clusterId));
     // An uplink that flaps faster than rounds come can hit one cluster's answers and spare others'.
     const aliased = scenario.faults.some(
-      ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < DETECTION_MS,
+      ({ kind, periodMs }) => kind === "uplink" && (periodMs ?? Infinity) < detectionMs,
     );
     // All who are asked may be silent while others would answer; of a suspect, twice as many.
     const looks = transition.from === "suspect" ? 2 : 1;
@@ -260,25 +273,20 @@ export function runScenario(
     // Beyond the budget, without a second look, loss alone makes seven silent rounds at times.
     const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;
     const ownFault =
-      nowMs - truth.lastCutMs <= DETECTION_MS ||
-      slowed ||
-      aliased ||
-      unlucky ||
-      starved ||
-      outrun();
+      nowMs - truth.lastCutMs <= detectionMs || slowed || aliased || unlucky || starved || outrun();
     hold(
-      ownFault || (!hadAnyWitness(hadWitness) && nowMs - uplinkCutMs <= DETECTION_MS),
+      ownFault || (!hadAnyWitness(hadWitness) && nowMs - uplinkCutMs <= detectionMs),
       "it is well",
     );
     if (truth.cutSinceMs === undefined || !truth.wasUsedAtCut) return;
-    if (!isCleanWitness(clusterId, truth.cutSinceMs - DETECTION_MS)) return;
+    if (!isCleanWitness(clusterId, truth.cutSinceMs - detectionMs)) return;
     detectionsMs.push(nowMs - truth.cutSinceMs);
   }
 
   /** A moment of the uplink was shorter than a round trip: answers under way missed it. */
   function outrun(): boolean {
     let cutMs = 0;
-    for (let atMs = nowMs - DETECTION_MS; atMs <= nowMs; atMs += 10) {
+    for (let atMs = nowMs - detectionMs; atMs <= nowMs; atMs += 10) {
       if (isUplinkCut(scenario, atMs)) cutMs += 10;
     }
     return cutMs > 0 && cutMs < 1.25 * Math.max(...clusters.map((c) => c.roundTripMs));
@@ -335,15 +343,17 @@ export function runScenario(
     const settledMs = Math.max(lastGapMs, nearIsolationMs, uplinkCutMs);
     if (
       cutSinceMs !== undefined &&
-      nowMs - Math.max(cutSinceMs, settledMs, truth.lastGoneMs) > DETECTION_MS
+      nowMs - Math.max(cutSinceMs, settledMs, truth.lastGoneMs) > detectionMs
     ) {
-      const others = isCleanWitness(clusterId, nowMs - DETECTION_MS);
+      const others = isCleanWitness(clusterId, nowMs - detectionMs);
       hold(!others || view.state === "down", `${key} is cut and ${view.state}`);
     }
     const calmMs = Math.max(truth.wellSinceMs, truth.holdEndsMs, lastGapMs);
     // At one probe a round, answers that vary by a round leave rounds without one, and the return
     // waits for five in a row.
-    const isThin = scenario.probesPerSecondMax !== undefined || clusters.length > SUSPECTED_MAX;
+    const { probesPerSecondMax, probesPerSecondQuiet } = scenario;
+    const isThin =
+      (probesPerSecondMax ?? probesPerSecondQuiet) !== undefined || clusters.length > SUSPECTED_MAX;
     const roundTripMs = clusters.find(({ id }) => id === clusterId)?.roundTripMs ?? 0;
     if (view.state !== "down" || (isThin && roundTripMs > 0.8 * INTERVAL_MS)) return;
     hold(nowMs - calmMs <= RETURN_MS, `${key} does not come back`);
@@ -356,7 +366,7 @@ export function runScenario(
         (fault) =>
           (fault.clusterId ?? id) === id &&
           fault.fromMs <= nowMs &&
-          fault.toMs >= sinceMs - DETECTION_MS &&
+          fault.toMs >= sinceMs - detectionMs &&
           (fault.kind !== "loss" || lossOf(scenario, id, nowMs) > 0.1),
       );
     const ownWitness = own.nodes.length > 1 && !isTouched(own.id);
@@ -377,22 +387,5 @@ export function runScenario(
     throw new Error(
       `At ${nowMs.toFixed(1)} ms: ${what}\n${JSON.stringify(scenario, undefined, 1)}\n${told.join("\n")}`,
     );
-  }
-}
-
-function keyOfView({ clusterId, family }: ClusterView): string {
-  return `cluster/${clusterId}/${family}`;
-}
-
-function keyOf(subject: HealthSubject): string {
-  switch (subject.kind) {
-    case "cluster":
-      return `cluster/${subject.clusterId}/${subject.family}`;
-    case "node":
-      return `node/${subject.clusterId}/${subject.family}/${subject.node}`;
-    case "backend":
-      return `backend/${subject.backendId}`;
-    case "isolation":
-      return "isolation";
   }
 }

@@ -1,7 +1,7 @@
 // A scenario from a seed: some clusters, and up to four faults at random times. One of two hundred
 // is long, so that hold-downs reach their longest; as many are of a large mesh. A cluster in five
 // has more nodes than are probed, and a mesh in ten more of them than its budget lets it probe at
-// once.
+// once. In one of five most clusters are not in use, and asked less often while all is well.
 import type { Family } from "../../../../../agent/health/observation.ts";
 import type { Fault, FaultKind, Network, SimulatedCluster } from "./network.ts";
 
@@ -65,7 +65,10 @@ export function createScenario(random: () => number): Scenario {
       ? [fault]
       : rack.map((node) => ({ ...fault, clusterId: victim.id, node }));
   }).flat();
-  return { own, clusters, faults, durationMs, ...budget };
+  const isQuiet = isLarge || random() < 0.2;
+  const unused = isQuiet ? clusters.map(({ id }) => id).filter(() => random() < 0.7) : [];
+  const quiet = isQuiet ? { unused, probesPerSecondQuiet: between(5, 20) * clusters.length } : {};
+  return { own, clusters, faults, durationMs, ...budget, ...quiet };
 
   function faultOf(
     kind: FaultKind,

@@ -13,6 +13,7 @@ export interface Seeds {
 export interface Sweep {
   readonly steps: number;
   readonly detectionsMs: readonly number[];
+  readonly glanceDowns: number;
   readonly transitionsMost: number;
   readonly transitionsShareMost: number;
   /** What was not as promised, with the seed that repeats it. */
@@ -21,7 +22,7 @@ export interface Sweep {
 
 export function sweep({ first, count, stride }: Seeds): Sweep {
   const detectionsMs: number[] = [];
-  let [steps, transitionsMost, transitionsShareMost] = [0, 0, 0];
+  let [steps, glanceDowns, transitionsMost, transitionsShareMost] = [0, 0, 0, 0];
   let failure: string | undefined;
   for (let i = 0; i < count && failure === undefined; i += 1) {
     const seed = first + i * stride;
@@ -29,6 +30,7 @@ export function sweep({ first, count, stride }: Seeds): Sweep {
     try {
       const result = runScenario(createScenario(random), random);
       steps += result.steps;
+      glanceDowns += result.glanceDowns;
       transitionsMost = Math.max(transitionsMost, result.transitionsMost);
       transitionsShareMost = Math.max(transitionsShareMost, result.transitionsShareMost);
       detectionsMs.push(...result.detectionsMs);
@@ -36,5 +38,5 @@ export function sweep({ first, count, stride }: Seeds): Sweep {
       failure = `TOMBOLO_SEED=${seed} TOMBOLO_SCENARIOS=1: ${String(cause)}`;
     }
   }
-  return { steps, detectionsMs, transitionsMost, transitionsShareMost, failure };
+  return { steps, detectionsMs, glanceDowns, transitionsMost, transitionsShareMost, failure };
 }
