@@ -24,17 +24,22 @@ const UNUSED_ROUNDS = 600;
 const ALERT_ROUNDS = 10;
 /** An answer may take so much longer than the last one. */
 const ROUND_TRIP_MARGIN = 1.25;
+/** Between two looks for targets that are none any more. */
+const FORGET_ROUNDS = 100;
 
 interface Expected {
   sent: number;
   answered: number;
   /** When the first answer that has not come was due. */
   dueMs: number | undefined;
+  /** The last round in which it was a target. */
+  round: number;
 }
 
 export function createAttention(options: { readonly intervalMs: number }): Attention {
   const { intervalMs } = options;
-  let expected = new Map<string, Expected>();
+  /** By cluster and family, then by node: no key is made anew for every target of every round. */
+  const expected = new Map<number, Map<string, Expected>>();
   const usedAt = new Map<ClusterId, number>();
   let watched: ReadonlySet<ClusterId> = new Set();
   let alertUntil = 0;
@@ -44,26 +49,41 @@ export function createAttention(options: { readonly intervalMs: number }): Atten
   function isAnyMissing({ atMs, blind, targets }: Observation, view: HealthView): boolean {
     const down = new Set(view.nodesDown.map(targetKey));
     const clustersDown = new Set(
-      view.clusters
-        .filter(({ state }) => state === "down")
-        .map(({ clusterId, family }) => `${clusterId}/${family}`),
+      view.clusters.filter(({ state }) => state === "down").map(groupKey),
     );
-    const seen = new Map<string, Expected>();
     let isMissing = false;
     for (const target of targets) {
-      const { clusterId, family, sent, answered } = target;
-      const key = targetKey(target);
-      const known = expected.get(key) ?? { sent, answered, dueMs: undefined };
-      seen.set(key, known);
+      const { sent, answered } = target;
+      const known = expectedOf(target);
       if (answered !== known.answered || sent < known.sent || blind) known.dueMs = undefined;
       else if (sent > known.sent) known.dueMs ??= atMs;
       known.sent = sent;
       known.answered = answered;
-      if (!isLate(target, known.dueMs, atMs) || down.has(key)) continue;
-      isMissing ||= !clustersDown.has(`${clusterId}/${family}`);
+      known.round = round;
+      if (isMissing || !isLate(target, known.dueMs, atMs)) continue;
+      isMissing = !down.has(targetKey(target)) && !clustersDown.has(groupKey(target));
     }
-    expected = seen;
+    if (round % FORGET_ROUNDS === 0) forgetGone();
     return isMissing;
+  }
+
+  function expectedOf({ clusterId, family, node, sent, answered }: ProbedTarget): Expected {
+    const group = 2 * clusterId + (family === 6 ? 1 : 0);
+    let nodes = expected.get(group);
+    if (nodes === undefined) expected.set(group, (nodes = new Map<string, Expected>()));
+    let known = nodes.get(node);
+    // Who was no target in the round before begins anew.
+    if (known === undefined || known.round < round - 1) {
+      nodes.set(node, (known = { sent, answered, dueMs: undefined, round }));
+    }
+    return known;
+  }
+
+  function forgetGone(): void {
+    for (const [group, nodes] of expected) {
+      for (const [node, known] of nodes) if (known.round < round) nodes.delete(node);
+      if (nodes.size === 0) expected.delete(group);
+    }
   }
 
   /** A probe is due one interval after it was sent; far away an answer takes longer. */
@@ -90,4 +110,8 @@ export function createAttention(options: { readonly intervalMs: number }): Atten
       return { isAlert: round < alertUntil, watched };
     },
   };
+}
+
+function groupKey({ clusterId, family }: Pick<ProbedTarget, "clusterId" | "family">): string {
+  return `${clusterId}/${family}`;
 }

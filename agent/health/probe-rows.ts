@@ -10,7 +10,7 @@ import type { Family, ProbedTarget } from "./observation.ts";
 
 export type ProbeMap = Pick<
   BpfMap<number, Probe>,
-  "name" | "maxEntries" | "put" | "putBatch" | "entries"
+  "name" | "maxEntries" | "get" | "put" | "putBatch" | "entries"
 >;
 
 /** A node to be asked, and where. */
@@ -30,7 +30,10 @@ export interface ProbeRows {
   nextRequest(key: string): EchoRequest | undefined;
   /** A request that `nextRequest` gave out and that never left. */
   takeBack(request: EchoRequest): void;
-  /** Reads the map. Requests that were given out before count as due from now on. */
+  /**
+   * Reads what may have changed in the map. Requests that were given out before count as due from
+   * now on. The rows are the same objects each time, and say what is so now.
+   */
   observe(): readonly ProbedTarget[];
   /** Whether the target (by targetKey) has answered since it is one. */
   isHeard(key: string): boolean;
@@ -42,11 +45,17 @@ interface Row {
   readonly cookie: bigint;
   sequence: number;
   sent: number;
-  due: number;
-  answered: number;
-  lastAnswerMs: number | undefined;
-  roundTripMs: number | undefined;
+  /** Looks since the last request; an answer that is older than AWAITED_LOOKS is not looked for. */
+  looks: number;
+  readonly seen: Writable<ProbedTarget>;
 }
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
+/** Seconds. A later answer is found as soon as the target is asked again. */
+const AWAITED_LOOKS = 100;
+/** Reading a single row costs about as much as four of a batch. */
+const SINGLE_ROW_COST = 4;
 
 const NOBODY: Probe = {
   address: new Uint8Array(16),
@@ -76,6 +85,7 @@ export function createProbeRows(options: {
   const rows = new Map<string, Row>();
   /** By number; free ones are undefined. */
   const byIndex: (Row | undefined)[] = [];
+  let observed: readonly ProbedTarget[] | undefined;
   const leftovers: number[] = [];
   for (const [index, { cookie }] of map.entries()) if (cookie !== 0n) leftovers.push(index);
   map.putBatch(leftovers.map((index) => [index, NOBODY] as const));
@@ -84,16 +94,24 @@ export function createProbeRows(options: {
     const free = byIndex.indexOf(undefined);
     const index = free < 0 ? byIndex.length : free;
     if (index >= map.maxEntries) return false;
+    const { clusterId, cluster, family, node } = target;
     const row: Row = {
       target,
       index,
       cookie: newCookie(),
       sequence: 0,
       sent: 0,
-      due: 0,
-      answered: 0,
-      lastAnswerMs: undefined,
-      roundTripMs: undefined,
+      looks: 0,
+      seen: {
+        clusterId,
+        cluster,
+        family,
+        node,
+        sent: 0,
+        answered: 0,
+        lastAnswerMs: undefined,
+        roundTripMs: undefined,
+      },
     };
     byIndex[index] = row;
     rows.set(targetKey(target), row);
@@ -122,12 +140,14 @@ export function createProbeRows(options: {
       for (const [key, target] of wanted) {
         if (!rows.has(key) && !allot(target)) refused++;
       }
+      observed = undefined;
       return refused;
     },
     nextRequest(key) {
       const row = rows.get(key);
       if (row === undefined) return undefined;
       row.sent++;
+      row.looks = 0;
       row.sequence = (row.sequence + 1) >>> 0;
       const { index, cookie, sequence, target } = row;
       return { address: target.address, cookie, target: index, sequence };
@@ -137,28 +157,31 @@ export function createProbeRows(options: {
       if (row !== undefined) row.sent--;
     },
     observe() {
-      for (const [index, probe] of firstRows(map, byIndex.length)) {
-        const row = byIndex[index];
-        if (row === undefined) continue;
-        row.due = row.sent;
-        row.answered = Number(probe.replies);
-        if (probe.lastReplyNs === 0n) continue;
-        row.lastAnswerMs = Number(probe.lastReplyNs) / 1e6;
-        row.roundTripMs = Number(probe.roundTripNs) / 1e6;
+      const awaited = [...rows.values()].filter(isAwaited);
+      for (const row of rows.values()) row.seen.sent = row.sent;
+      if (awaited.length * SINGLE_ROW_COST < byIndex.length) {
+        for (const row of awaited) note(row, map.get(row.index));
+      } else {
+        for (const [index, probe] of firstRows(map, byIndex.length)) note(byIndex[index], probe);
       }
-      return [...rows.values()].map(({ target, due, answered, lastAnswerMs, roundTripMs }) => ({
-        clusterId: target.clusterId,
-        cluster: target.cluster,
-        family: target.family,
-        node: target.node,
-        sent: due,
-        answered,
-        lastAnswerMs,
-        roundTripMs,
-      }));
+      return (observed ??= [...rows.values()].map(({ seen }) => seen));
     },
-    isHeard: (key) => (rows.get(key)?.answered ?? 0) > 0,
+    isHeard: (key) => (rows.get(key)?.seen.answered ?? 0) > 0,
   };
+}
+
+function isAwaited(row: Row): boolean {
+  row.looks++;
+  return row.sent > row.seen.answered && row.looks <= AWAITED_LOOKS;
+}
+
+function note(row: Row | undefined, probe: Probe | undefined): void {
+  if (row === undefined || probe === undefined) return;
+  const { seen } = row;
+  seen.answered = Number(probe.replies);
+  if (probe.lastReplyNs === 0n) return;
+  seen.lastAnswerMs = Number(probe.lastReplyNs) / 1e6;
+  seen.roundTripMs = Number(probe.roundTripNs) / 1e6;
 }
 
 /** An array is read in order, and no further than this. */

@@ -4,6 +4,7 @@ import { createMemoryMap } from "../../../../bpf/memory-map.ts";
 import {
   createProbeRows,
   targetKey,
+  type ProbeMap,
   type ProbeTarget,
 } from "../../../../agent/health/probe-rows.ts";
 
@@ -72,12 +73,49 @@ describe("createProbeRows()", () => {
   test("keeps the totals of targets that stay, and begins anew with an address", () => {
     const { map, rows, answer } = start();
     rows.setTargets([target("a"), target("b", "10.2.2.1")]);
+    rows.nextRequest(targetKey(target("b")));
     answer(1, 1_000_000n);
     rows.setTargets([target("b", "10.2.2.1")]);
     expect(map.get(0)?.cookie).toBe(0n);
     expect(rows.observe()).toMatchObject([{ node: "b", answered: 1 }]);
     rows.setTargets([target("b", "10.2.9.1")]);
     expect(rows.observe()).toMatchObject([{ node: "b", answered: 0, lastAnswerMs: undefined }]);
+  });
+
+  test("reads all rows at once if many answers are awaited, and else only those", () => {
+    const { map, answer } = start(64);
+    const targets = Array.from({ length: 40 }, (_, i) => target(`n${i}`, `10.2.${i}.1`));
+    let reads: string[] = [];
+    const watched: ProbeMap = {
+      name: map.name,
+      maxEntries: map.maxEntries,
+      put: (index, probe) => map.put(index, probe),
+      putBatch: (many) => map.putBatch(many),
+      get: (index) => (reads.push(`row ${index}`), map.get(index)),
+      entries: (count) => (reads.push("all"), map.entries(count)),
+    };
+    const rows = createProbeRows({ map: watched, newCookie: () => 1n });
+    rows.setTargets(targets);
+    const ask = (...numbers: number[]): void => {
+      for (const i of numbers) rows.nextRequest(targetKey(targets[i] ?? target("")));
+    };
+    const look = (): readonly string[] => {
+      reads = [];
+      rows.observe();
+      return reads;
+    };
+    expect(look()).toEqual([]);
+    ask(3, 7);
+    answer(7, 5_000_000n);
+    expect(look()).toEqual(["row 3", "row 7"]);
+    expect(rows.isHeard(targetKey(targets[7] ?? target("")))).toBe(true);
+    expect(look()).toEqual(["row 3"]);
+    for (let i = 0; i < 100; i++) look();
+    expect(look()).toEqual([]);
+    ask(...targets.keys());
+    answer(39, 6_000_000n);
+    expect(look()).toEqual(["all"]);
+    expect(rows.observe().at(39)).toMatchObject({ sent: 1, answered: 1, lastAnswerMs: 6 });
   });
 
   test("says how many found no row, and gives freed rows away again", () => {
