@@ -10,6 +10,8 @@ import type { Transition } from "./observation.ts";
 
 export interface NodeHealth {
   judge(voice: Voice, round: NodeRound): Transition | undefined;
+  /** Of what has been well, or has not been probed, for long enough nothing is remembered. */
+  forget(atMs: number): void;
 }
 
 export interface NodeRound {
@@ -23,19 +25,27 @@ export interface NodeRound {
 interface Memory {
   readonly holdDown: HoldDown;
   untilMs: number;
+  turnedMs: number;
 }
 
 export function createNodeHealth(limits: JudgeLimits): NodeHealth {
-  const memories = new WeakMap<Voice, Memory>();
+  /** By name: who stands in for others is probed now and then, and relapses all the same. */
+  const memories = new Map<string, Memory>();
   return {
     judge(voice, round) {
       if (voice.isDown) return isUp(voice, round.atMs) ? turn(voice, round) : undefined;
       return isDown(voice, round) ? turn(voice, round) : undefined;
     },
+    forget(atMs) {
+      for (const [name, { holdDown, turnedMs }] of memories) {
+        const isOld = atMs - turnedMs >= limits.quietMs + limits.holdDownMaxMs;
+        if (isOld || holdDown.isForgotten(atMs)) memories.delete(name);
+      }
+    },
   };
 
   function isUp(voice: Voice, atMs: number): boolean {
-    const untilMs = memories.get(voice)?.untilMs ?? 0;
+    const untilMs = memories.get(nameOf(voice))?.untilMs ?? 0;
     return voice.answeredRounds >= limits.recoverRounds && atMs >= untilMs;
   }
 
@@ -56,9 +66,14 @@ export function createNodeHealth(limits: JudgeLimits): NodeHealth {
     return !group.isDown && group.roundsSinceAnswer < limits.witnessRounds;
   }
 
+  function newMemory(turnedMs: number): Memory {
+    return { holdDown: createHoldDown(heldBy(limits)), untilMs: 0, turnedMs };
+  }
+
   function turn(voice: Voice, { atMs, isAccused }: NodeRound): Transition {
-    const memory = memories.get(voice) ?? { holdDown: createHoldDown(heldBy(limits)), untilMs: 0 };
-    memories.set(voice, memory);
+    const memory = memories.get(nameOf(voice)) ?? newMemory(atMs);
+    memories.set(nameOf(voice), memory);
+    memory.turnedMs = atMs;
     voice.isDown = !voice.isDown;
     const heldMs = voice.isDown ? memory.holdDown.fail(atMs) : 0;
     if (!voice.isDown) memory.holdDown.recover(atMs);
@@ -83,6 +98,10 @@ export function createNodeHealth(limits: JudgeLimits): NodeHealth {
       },
     };
   }
+}
+
+function nameOf({ node, group: { clusterId, cluster, family } }: Voice): string {
+  return `${clusterId}/${cluster}/${family}/${node}`;
 }
 
 function heldBy(limits: JudgeLimits) {

@@ -150,6 +150,7 @@ export function createJudge(options: JudgeOptions): Judge {
   }
 
   function judgeNodes(groups: readonly Group[], atMs: number): Transition[] {
+    nodes.forget(atMs);
     const accused = new Set(backends.accused().map(keyOfNode));
     const isAnybodyHeard = groups.some((group) => group.roundsSinceAnswer < limits.witnessRounds);
     return groups.flatMap((group) =>

@@ -33,6 +33,21 @@ describe("judge, nodes", () => {
     expect(rounds.until("west/n2 healthy")).toBe(40);
   });
 
+  test("one that is not probed for a while relapses all the same, and not after two minutes", () => {
+    const rounds = createRounds(THREE);
+    rounds.run(50);
+    const silent = { silent: ["west/n2"] };
+    for (const heldRounds of [20, 40, 80]) {
+      rounds.until("west/n2 down", silent);
+      expect(rounds.until("west/n2 healthy")).toBe(heldRounds);
+      rounds.run(10, { gone: ["west/n2"] });
+    }
+    rounds.run(1_200, { gone: ["west/n2"] });
+    rounds.run(10);
+    rounds.until("west/n2 down", silent);
+    expect(rounds.until("west/n2 healthy")).toBe(20);
+  });
+
   test("the nodes of a cluster that is cut are not down one by one", () => {
     const rounds = createRounds(THREE);
     rounds.run(50);
