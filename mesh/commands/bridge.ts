@@ -5,6 +5,7 @@ import { isKubernetesContext, readContext } from "../contexts/contexts.ts";
 import { MeshError } from "../core/errors.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { enterNamespace } from "./enter-namespace.ts";
 import { onlyContext } from "./select-context.ts";
 
 const USAGE = `Usage: mesh bridge [--context NAME]
@@ -42,6 +43,8 @@ export const bridgeCommand: Command = {
         `Cannot bridge to context "${name}": it is no cluster of this machine`,
       );
     }
+    const entered = await enterNamespace(found.networkNamespace, context);
+    if (entered !== undefined) return entered;
     await bridgeDirectoryOperations(found.directory, { ...streams(), clock }, signal);
     return 0;
   },
