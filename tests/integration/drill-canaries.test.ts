@@ -244,8 +244,8 @@ describe("canaries", () => {
     await once(parent, "exit");
     const procs = join(cgroupPath, CANARY_CGROUP, "cgroup.procs");
     await eventually(() => readFileSync(procs, "utf8") === "");
-    // The cgroup is empty; the next agent takes it away. The kernel lets go of it a moment after its
-    // last process has left the list.
+    // The cgroup is empty; the next agent takes it away. The kernel lets go of it a moment after
+    // its last process has left the list.
     await eventually(() => rmdirSync(join(cgroupPath, CANARY_CGROUP)) ?? true);
   });
 });
