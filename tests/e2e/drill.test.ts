@@ -2,7 +2,7 @@
 // verdict, and the promise that a fault ends by itself when everything that could lift it is dead.
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { ChildProcess } from "node:child_process";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openDatapathMaps, type DatapathMaps } from "../../bpf/datapath.ts";
 import { findCluster } from "../../deploy/lab/plan.ts";
@@ -245,6 +245,33 @@ describe("what is not done", () => {
 });
 
 describe("history", () => {
+  test(
+    "`mesh status` says which failover was drilled, and which never was",
+    async () => {
+      // By what the clusters know; this machine has reports of its own.
+      const reports = join(lab.home, "drills");
+      await rename(reports, `${reports}.away`);
+      const asJson = mustSucceed(await lab.mesh(["status", "--output", "json"]));
+      const text = mustSucceed(await lab.mesh(["status"]));
+      await rename(`${reports}.away`, reports);
+      const told = JSON.parse(asJson) as {
+        drills: { problem: string; failovers: Record<"service" | "from" | "state", string>[] };
+      }[];
+      expect(told.map(({ drills }) => drills.problem)).toEqual(["", "", ""]);
+      const carts = told.flatMap(({ drills }) =>
+        drills.failovers.filter(({ service }) => service === "shop/cart"),
+      );
+      const states = new Set(carts.map(({ from, state }) => `${from} ${state}`));
+      expect([...states].sort()).toEqual([
+        "east never-drilled",
+        "north never-drilled",
+        "west fresh",
+      ]);
+      expect(text).toContain("! failover: of 6 configured, 4 never drilled: shop/cart away from ");
+    },
+    LIMIT_MS,
+  );
+
   test(
     "a machine that has no reports takes them over from the stream; figures are compared",
     async () => {
