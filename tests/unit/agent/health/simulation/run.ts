@@ -266,10 +266,13 @@ export function runScenario(
     // All who are asked may be silent while others would answer; of a suspect, twice as many.
     const looks = transition.from === "suspect" ? 2 : 1;
     const asked = prober.asked(clusterId, family);
-    const nodes = clusters.find(({ id }) => id === clusterId)?.nodes.length ?? 0;
+    const { nodes, roundTripMs } = clusters.find(({ id }) => id === clusterId) ?? own;
+    const isMute = (node: string) => isSilenced(scenario, { clusterId, family, node }, lastMs);
+    // Those of the second look have two rounds to answer in.
+    const enough = roundTripMs > 2 * INTERVAL_MS ? NODES_PER_CLUSTER : asked.length;
     const unlucky =
-      asked.length >= Math.min(nodes, looks * NODES_PER_CLUSTER) &&
-      asked.every((node) => isSilenced(scenario, { clusterId, family, node }, lastMs));
+      asked.length >= Math.min(nodes.length, looks * NODES_PER_CLUSTER) &&
+      asked.filter(isMute).length >= enough;
     // Beyond the budget, without a second look, loss alone makes seven silent rounds at times.
     const starved = clusters.length > SUSPECTED_MAX && lossOf(scenario, clusterId, nowMs) > 0.1;
     const ownFault =
