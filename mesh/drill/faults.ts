@@ -32,7 +32,7 @@ export interface FaultEffects {
   touches(path: Path): boolean;
   /** Whether the backends that it touches can serve no more. */
   readonly takesAway: boolean;
-  /** Whether it is this drill's doing when a cluster is declared down by another. */
+  /** Whether it is this drill's doing that a cluster calls another down, or itself cut off (""). */
   expects(observer: string, subject: string): boolean;
   /** Whether requests from there say anything about it. */
   isSource(cluster: string, node: string): boolean;
@@ -47,12 +47,16 @@ export function planFault(definition: DrillDefinition, facts: MeshFacts): FaultE
   const peers = peer !== "" ? [peer] : scope.peers.length > 0 ? scope.peers : others;
   const between = (a: string, b: string): boolean =>
     (a === cluster && peers.includes(b)) || (b === cluster && peers.includes(a));
+  /** Nobody else is left to it, so it must take itself for cut off. */
+  const isAlone = (observer: string): boolean =>
+    facts.clusters.every(({ name }) => name === observer || between(observer, name));
   const effects: FaultEffects = {
     injections: [],
     breaks: [],
     touches: ({ from, to }) => between(from, to),
     takesAway: false,
-    expects: between,
+    expects: (observer, subject) =>
+      subject === "" ? isAlone(observer) : between(observer, subject),
     isSource: (source) => peers.includes(source),
   };
   const inject = (change: Partial<PacketFault>): readonly Injection[] => {

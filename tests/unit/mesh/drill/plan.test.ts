@@ -5,6 +5,7 @@ import {
   type DefinitionFlags,
 } from "../../../../mesh/drill/definition-file.ts";
 import { describePlan } from "../../../../mesh/drill/describe-plan.ts";
+import { planFault } from "../../../../mesh/drill/faults.ts";
 import { gatherFacts } from "../../../../mesh/drill/facts.ts";
 import { planDrill, type DrillPlan } from "../../../../mesh/drill/plan.ts";
 import { stopDrills } from "../../../../mesh/drill/stop-drills.ts";
@@ -96,6 +97,37 @@ describe("planDrill()", () => {
       await expect(plan(flags)).rejects.toThrow(message);
     });
   }
+});
+
+describe("planFault()", () => {
+  const clusters = ["east", "west", "north"].map((name) => ({
+    name,
+    version: "",
+    peers: [],
+    nodes: [],
+    silentNodes: [],
+    services: [],
+  }));
+  const expected = (flags: DefinitionFlags): string[] => {
+    const { expects } = planFault(definitionFromFlags(flags), { clusters });
+    const names = clusters.map(({ name }) => name);
+    return names.flatMap((observer) =>
+      [...names, ""]
+        .filter((subject) => expects(observer, subject))
+        .map((to) => `${observer} ${to}`),
+    );
+  };
+
+  test("who is cut off from everybody says so of itself, and nobody else", () => {
+    const west = ["east west", "west east", "west north", "west ", "north west"];
+    expect(expected({ fault: "cluster-black-hole", cluster: "west" })).toEqual(west);
+    expect(expected({ fault: "cluster-refuse", cluster: "west" })).toEqual(west);
+    expect(expected({ fault: "partition", cluster: "west", peer: "east" })).toEqual([
+      "east west",
+      "west east",
+    ]);
+    expect(expected({ fault: "drain", cluster: "west" })).toEqual([]);
+  });
 });
 
 describe("describePlan()", () => {
