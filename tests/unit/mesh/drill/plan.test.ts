@@ -109,11 +109,11 @@ describe("planFault()", () => {
     services: [],
   }));
   const expected = (flags: DefinitionFlags): string[] => {
-    const { expects } = planFault(definitionFromFlags(flags), { clusters });
+    const effects = planFault(definitionFromFlags(flags), { clusters });
     const names = clusters.map(({ name }) => name);
     return names.flatMap((observer) =>
       [...names, ""]
-        .filter((subject) => expects(observer, subject))
+        .filter((subject) => effects.expects(observer, subject))
         .map((to) => `${observer} ${to}`),
     );
   };
