@@ -44,7 +44,7 @@ export const DEFINITION_HELP = `  --fault KIND        cluster-black-hole, cluste
   --flow-percent N    share of the flows that the fault concerns (100)
   --duration TIME     how long the fault lasts (20s)
   --baseline TIME     how long requests are watched before it (5s)
-  --failback TIME     how long after it, at most (40s)
+  --failback TIME     how long after it, at most (90s)
   --rto TIME          recovery that is promised; --max-lost N, --failback-rto TIME likewise
   --rate N            canaries a second, from each node to each service (20)
   --protocol NAME     connect (default), or echo for backends that answer lines

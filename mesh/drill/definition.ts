@@ -84,6 +84,9 @@ export interface CanaryWish {
   readonly keepOne: boolean;
 }
 
+/** The longest hold-down of a cluster that failed again and again, and its gradual return. */
+const FAILBACK_MS = 90_000;
+
 export interface DrillDefinition {
   readonly name: string;
   readonly hypothesis: string;
@@ -159,7 +162,7 @@ export function definitionFrom(value: unknown, place: Place): DrillDefinition {
     scope: scopeFrom(fields, fault),
     baselineMs: time("baseline", 500) ?? 5_000,
     durationMs: time("duration", 1_000, longestMs) ?? 20_000,
-    failbackMs: time("failback", 0) ?? 40_000,
+    failbackMs: time("failback", 0) ?? FAILBACK_MS,
     objectives: objectivesFrom(fields, fault.kind),
     guards: guardsFrom(fields),
     canaries: canariesFrom(fields),

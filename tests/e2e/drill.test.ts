@@ -22,6 +22,7 @@ import {
   writeDrill,
   type Wish,
 } from "./drill-runs.ts";
+import { shortenHoldDowns } from "./failover-lab.ts";
 import {
   CART,
   cartPod,
@@ -49,6 +50,7 @@ beforeAll(async () => {
   mustSucceed(await lab.up(["--clusters", CLUSTERS.join(","), "--nodes", "1"]));
   mustSucceed(await lab.mesh(["connect", "--all", ...CLUSTERS]));
   host = await lab.open();
+  await shortenHoldDowns(host);
   await deployCart(host);
   await Promise.all(host.plan.members.map((cluster) => writeService(cluster, SOLO)));
   const solo = cartPod({ cluster: "north", node: "node1", name: "solo" });

@@ -250,7 +250,7 @@ export async function bringUpFailoverLab(
 }
 
 /** The same cut again and again is flapping to an agent, and would be answered with patience. */
-async function shortenHoldDowns(host: PodHost): Promise<void> {
+export async function shortenHoldDowns(host: PodHost): Promise<void> {
   await Promise.all(
     labNodes(host.plan).map(async ({ directory }) => {
       const path = join(directory, "agent.json");
