@@ -3,7 +3,9 @@
 import { createAgentClient, type AgentClient } from "../api/agent-client.ts";
 import { findLocalNode } from "../contexts/local-nodes.ts";
 import { isMeshError, MeshError } from "../core/errors.ts";
-import type { CommandContext } from "./command.ts";
+import { formatJson, parseOutputFormat, type Output } from "../terminal.ts";
+import { parseArguments, usageError } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
 
 export const AGENT_FLAGS = {
   node: { type: "string" },
@@ -46,4 +48,31 @@ export async function askAgent<T>(
   } finally {
     client.close();
   }
+}
+
+/** A command that shows what an agent says, whole; its exit status tells whether that is good news. */
+export function createAgentCommand<Said>(options: {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  readonly ask: (client: AgentClient, signal: AbortSignal) => Promise<Said>;
+  readonly format: (said: Said, output: Output) => string;
+  readonly isWell: (said: Said) => boolean;
+}): Command {
+  const { name, summary, usage, ask, format, isWell } = options;
+  return {
+    name,
+    summary,
+    usage,
+    async run(args, context) {
+      const { values, positionals } = parseArguments(args, { flags: AGENT_FLAGS, usage });
+      if (positionals.length > 0) {
+        throw usageError(`Cannot use "${positionals[0]}": name the node with --node`, usage);
+      }
+      const isJson = parseOutputFormat(values.output) === "json";
+      const said = await askAgent(values, { context, ask });
+      context.stdout.write(isJson ? formatJson(said) : format(said, context.stdout));
+      return isWell(said) ? 0 : 1;
+    },
+  };
 }

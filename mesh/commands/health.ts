@@ -1,16 +1,7 @@
 // `mesh health`: what one node has found out about the health of others, and on what it was decided.
 import type { AgentClusterHealth, AgentHealth, AgentProbedNode } from "../api/agent-messages.ts";
-import {
-  formatJson,
-  formatTable,
-  parseOutputFormat,
-  styled,
-  type Column,
-  type Output,
-} from "../terminal.ts";
-import { AGENT_FLAGS, AGENT_USAGE, askAgent } from "./agent-node.ts";
-import { parseArguments, usageError } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { formatTable, styled, type Column, type Output } from "../terminal.ts";
+import { AGENT_USAGE, createAgentCommand } from "./agent-node.ts";
 
 const USAGE = `Usage: mesh health [--node NAME | --socket PATH] [--output table|json]
 
@@ -25,26 +16,14 @@ Examples:
   mesh health --socket /run/tombolo/agent.sock --output json
 `;
 
-export const healthCommand: Command = {
+export const healthCommand = createAgentCommand({
   name: "health",
   summary: "what a node knows of other clusters' health, and why",
   usage: USAGE,
-  async run(args, context) {
-    const { values, positionals } = parseArguments(args, { flags: AGENT_FLAGS, usage: USAGE });
-    if (positionals.length > 0) {
-      throw usageError(`Cannot use "${positionals[0]}": name the node with --node`, USAGE);
-    }
-    const format = parseOutputFormat(values.output);
-    const health = await askAgent(values, {
-      context,
-      ask: (client, signal) => client.getHealth({}, signal),
-    });
-    context.stdout.write(
-      format === "json" ? formatJson(health) : formatHealth(health, context.stdout),
-    );
-    return isAllReached(health) ? 0 : 1;
-  },
-};
+  ask: (client, signal) => client.getHealth({}, signal),
+  format: formatHealth,
+  isWell: isAllReached,
+});
 
 export function isAllReached({ isolated, clusters }: AgentHealth): boolean {
   return !isolated && clusters.every(({ state }) => state !== "down");
@@ -55,7 +34,7 @@ export function formatHealth(health: AgentHealth, output: Output): string {
   if (!enabled) return `${node} of cluster ${cluster}: health is switched off\n`;
   const remarks = remarksOf(health).map((text) => `${styled(output, "yellow", "!")} ${text}\n`);
   return [
-    `${node} of cluster ${cluster} probes ${nodes.length} addresses every ${intervalMs} ms\n`,
+    `${node} of cluster ${cluster} probes ${nodes.length} addresses, a round every ${intervalMs} ms\n`,
     ...remarks,
     clusters.length === 0 ? "" : `\n${formatTable(clusterColumns(output), clusters)}`,
     nodes.length === 0 ? "" : `\n${formatTable(NODE_COLUMNS, nodes)}`,

@@ -5,17 +5,8 @@ import type {
   AgentReconciler,
   AgentStatus,
 } from "../api/agent-messages.ts";
-import {
-  formatJson,
-  formatTable,
-  parseOutputFormat,
-  styled,
-  type Column,
-  type Output,
-} from "../terminal.ts";
-import { AGENT_FLAGS, AGENT_USAGE, askAgent } from "./agent-node.ts";
-import { parseArguments, usageError } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { formatTable, styled, type Column, type Output } from "../terminal.ts";
+import { AGENT_USAGE, createAgentCommand } from "./agent-node.ts";
 
 const USAGE = `Usage: mesh node status [--node NAME | --socket PATH] [--output table|json]
 
@@ -30,26 +21,14 @@ Examples:
   mesh node status --socket /run/tombolo/agent.sock --output json
 `;
 
-export const nodeStatusCommand: Command = {
+export const nodeStatusCommand = createAgentCommand({
   name: "node status",
   summary: "a node's agent: clusters, sessions, what is applied and what failed",
   usage: USAGE,
-  async run(args, context) {
-    const { values, positionals } = parseArguments(args, { flags: AGENT_FLAGS, usage: USAGE });
-    if (positionals.length > 0) {
-      throw usageError(`Cannot use "${positionals[0]}": name the node with --node`, USAGE);
-    }
-    const format = parseOutputFormat(values.output);
-    const status = await askAgent(values, {
-      context,
-      ask: (client, signal) => client.getStatus({}, signal),
-    });
-    context.stdout.write(
-      format === "json" ? formatJson(status) : formatNodeStatus(status, context.stdout),
-    );
-    return isNodeWell(status) ? 0 : 1;
-  },
-};
+  ask: (client, signal) => client.getStatus({}, signal),
+  format: formatNodeStatus,
+  isWell: isNodeWell,
+});
 
 export function isNodeWell({ ready, reconcilers }: AgentStatus): boolean {
   return ready && reconcilers.every(({ failed }) => failed === 0);

@@ -11,7 +11,7 @@ describe("healthCommand", () => {
     expect(status).toBe(0);
     expect(text).toBe(
       [
-        "east-1 of cluster east probes 1 addresses every 100 ms",
+        "east-1 of cluster east probes 1 addresses, a round every 100 ms",
         "",
         "CLUSTER  FAMILY  STATE    SINCE  HELD BACK  LOSS  ROUND TRIP    USUAL  DECIDED ON",
         "west     IPv4    healthy    60s         0%    0%     0.25 ms  0.50 ms  reason answers, nodesProbed 2",
