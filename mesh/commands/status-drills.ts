@@ -58,11 +58,12 @@ export function formatDrillStatuses(
   clusters: readonly { readonly name: string; readonly drills?: DrillStatus | undefined }[],
 ): { readonly remarks: readonly string[]; readonly wellDone: string } {
   const told = clusters.flatMap(({ drills }) => (drills?.problem === "" ? [drills] : []));
-  const unknown = clusters.flatMap(({ name, drills }) =>
-    drills === undefined || drills.problem === ""
-      ? []
-      : [`${name}: what was drilled is not known: ${drills.problem}`],
-  );
+  const silent = clusters.filter(({ drills }) => drills !== undefined && drills.problem !== "");
+  const byProblem = Map.groupBy(silent, ({ drills }) => drills?.problem ?? "");
+  const unknown = [...byProblem].map(([problem, several]) => {
+    const names = several.map(({ name }) => name).join(", ");
+    return `${names}: what was drilled is not known: ${problem}`;
+  });
   const sum = (count: (drills: DrillStatus) => number): number =>
     told.reduce((total, drills) => total + count(drills), 0);
   const configured = sum((drills) => drills.configured);

@@ -165,7 +165,12 @@ describe("clusters on Kubernetes", () => {
         "north",
         "west",
         "",
+        "!",
+        "",
       ]);
+      expect(all.out).toContain(
+        "! east, north, west: what was drilled is not known: no operations plane\n",
+      );
     },
     LIMIT_MS,
   );

@@ -61,18 +61,19 @@ describe("formatDrillStatuses()", () => {
   const open = drillStatus(CHECK, nothing, freshness);
   const unknown = drillStatus({ problem: "no agent answers", failovers: [] }, nothing, freshness);
 
-  test("is one line for all clusters, and one for each that cannot tell", () => {
+  test("is one line for all clusters, and one for each reason why some cannot tell", () => {
     const clusters = [
       { name: "east", drills: open },
       { name: "west", drills: unknown },
       { name: "north", drills: open },
+      { name: "south", drills: unknown },
       { name: "gone" },
     ];
     expect(formatDrillStatuses(clusters)).toEqual({
       remarks: [
         "failover: of 6 configured, 2 never drilled, 2 not for 30 days: shop/cart away from west, " +
           "shop/old away from west; `mesh drill suggest` names all",
-        "west: what was drilled is not known: no agent answers",
+        "west, south: what was drilled is not known: no agent answers",
       ],
       wellDone: "",
     });
