@@ -12,6 +12,7 @@ import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import { writeContext } from "../../mesh/contexts/contexts.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
+import { createTestContext, type TestContext } from "./command-context.ts";
 
 export interface DrainCluster {
   readonly directory: string;
@@ -83,4 +84,28 @@ export async function createDrainCluster(options: {
 /** An apiserver hears of a change by a watch; looking at each question says the same. */
 function readDrains(path: string): readonly DrainRecord[] {
   return existsSync(path) ? parseDrainFile(readFileSync(path, "utf8"), path) : [];
+}
+
+export interface DrainMesh extends AsyncDisposable {
+  readonly home: string;
+  readonly east: DrainCluster;
+  readonly west: DrainCluster;
+  readonly context: TestContext;
+}
+
+/** Two clusters that are connected, and a machine that knows both. */
+export async function createDrainMesh(): Promise<DrainMesh> {
+  const home = await mkdtemp(join(tmpdir(), "tombolo-dr-home-"));
+  const east = await createDrainCluster({ home, name: "east", id: 1, peers: ["west"] });
+  const west = await createDrainCluster({ home, name: "west", id: 2, peers: ["east"] });
+  return {
+    home,
+    east,
+    west,
+    context: createTestContext(home),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([east.close(), west.close()]);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
 }

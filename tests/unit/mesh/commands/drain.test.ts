@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { drainCommand, orderFromFlags } from "../../../../mesh/commands/drain.ts";
-import { createTestContext, type TestContext } from "../../../fakes/command-context.ts";
-import { createDrainCluster, type DrainCluster } from "../../../fakes/drain-cluster.ts";
+import {
+  createDrainCluster,
+  createDrainMesh,
+  type DrainMesh,
+} from "../../../fakes/drain-cluster.ts";
 
 const SHORT = {
   service: "shop/cart",
@@ -14,31 +14,23 @@ const SHORT = {
   bestBackends: 1,
 };
 
-let home: string;
-let east: DrainCluster;
-let west: DrainCluster;
-let context: TestContext;
+let mesh: DrainMesh;
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), "tombolo-dr-home-"));
-  east = await createDrainCluster({ home, name: "east", id: 1, peers: ["west"] });
-  west = await createDrainCluster({ home, name: "west", id: 2, peers: ["east"] });
-  context = createTestContext(home);
+  mesh = await createDrainMesh();
 });
 
 afterEach(async () => {
-  await east.close();
-  await west.close();
-  await rm(home, { recursive: true, force: true });
+  await mesh[Symbol.asyncDispose]();
 });
 
-const run = (line: string): Promise<number> => drainCommand.run(line.split(" "), context);
+const run = (line: string): Promise<number> => drainCommand.run(line.split(" "), mesh.context);
 
 describe("mesh drain", () => {
   test("orders it in the cluster itself, which tells the others", async () => {
     expect(await run("west --for 1h --percent 25 --grace 10s --reason kernel")).toBe(0);
-    expect(await east.drains()).toEqual([]);
-    const [drain] = await west.drains();
+    expect(await mesh.east.drains()).toEqual([]);
+    const [drain] = await mesh.west.drains();
     expect(drain).toMatchObject({
       cluster: "west",
       clusterId: 2,
@@ -47,24 +39,26 @@ describe("mesh drain", () => {
       graceSeconds: 10,
       reason: "kernel",
     });
-    const leftMs = (drain?.expiresAtMs ?? 0) - context.clock.nowMs();
+    const leftMs = (drain?.expiresAtMs ?? 0) - mesh.context.clock.nowMs();
     expect(leftMs).toBeGreaterThan(3_590_000);
     expect(leftMs).toBeLessThanOrEqual(3_600_000);
-    expect(context.out()).toContain("Drained: west, 25 % of new connections go elsewhere, for 1h.");
-    expect(east.asked).toEqual([{ cluster: "west", services: [] }]);
-    expect(context.err()).toBe("");
+    expect(mesh.context.out()).toContain(
+      "Drained: west, 25 % of new connections go elsewhere, for 1h.",
+    );
+    expect(mesh.east.asked).toEqual([{ cluster: "west", services: [] }]);
+    expect(mesh.context.err()).toBe("");
   });
 
   test("changes the drain when it is ordered again", async () => {
     await run("west");
     await run("west --percent 50");
-    expect((await west.drains()).map(({ percent }) => percent)).toEqual([50]);
+    expect((await mesh.west.drains()).map(({ percent }) => percent)).toEqual([50]);
   });
 
   test("writes nothing where others are short, and names them", async () => {
-    east.check = { affected: 1, short: [SHORT], problems: [] };
+    mesh.east.check = { affected: 1, short: [SHORT], problems: [] };
     expect(await run("west")).toBe(1);
-    expect(context.out()).toBe(
+    expect(mesh.context.out()).toBe(
       [
         "Not enough ready backends elsewhere for 1 ports:",
         "SERVICE    PORT                   NEEDS  BEST OF THE OTHERS  SEEN BY",
@@ -75,54 +69,61 @@ describe("mesh drain", () => {
         "",
       ].join("\n"),
     );
-    expect(await west.drains()).toEqual([]);
+    expect(await mesh.west.drains()).toEqual([]);
     expect(await run("west --force")).toBe(0);
-    expect(await west.drains()).toHaveLength(1);
+    expect(await mesh.west.drains()).toHaveLength(1);
   });
 
   test("says with --dry-run who would be told, and changes nothing", async () => {
     expect(await run("west --dry-run --output json")).toBe(0);
-    expect(JSON.parse(context.out())).toMatchObject({ outcome: "planned", toldBy: ["west"] });
-    expect(await west.drains()).toEqual([]);
+    expect(JSON.parse(mesh.context.out())).toMatchObject({ outcome: "planned", toldBy: ["west"] });
+    expect(await mesh.west.drains()).toEqual([]);
   });
 
   test("tells every other cluster when the cluster itself cannot", async () => {
-    west.stop();
+    mesh.west.stop();
     expect(await run("west")).toBe(0);
-    expect(await west.drains()).toEqual([]);
-    expect(await east.drains()).toMatchObject([{ cluster: "west", clusterId: 2 }]);
-    expect(context.err()).toContain("west was not asked: Cannot ask the apiserver");
-    expect(context.err()).toContain('"west" cannot tell the mesh itself: only east will drain it');
+    expect(await mesh.west.drains()).toEqual([]);
+    expect(await mesh.east.drains()).toMatchObject([{ cluster: "west", clusterId: 2 }]);
+    expect(mesh.context.err()).toContain("west was not asked: Cannot ask the apiserver");
+    expect(mesh.context.err()).toContain(
+      '"west" cannot tell the mesh itself: only east will drain it',
+    );
   });
 
   test("drains a cluster that this machine has no context of, by its own name", async () => {
-    const north = await createDrainCluster({ home, name: "north", id: 3, peers: ["south"] });
+    const north = await createDrainCluster({
+      home: mesh.home,
+      name: "north",
+      id: 3,
+      peers: ["south"],
+    });
     expect(await run("south")).toBe(0);
     expect(await north.drains()).toMatchObject([{ cluster: "south" }]);
-    expect(context.err()).toContain('east was not asked: it is not connected with "south"');
+    expect(mesh.context.err()).toContain('east was not asked: it is not connected with "south"');
     await north.close();
   });
 
   test("refuses when nobody can be asked", async () => {
-    west.stop();
-    east.stop();
+    mesh.west.stop();
+    mesh.east.stop();
     await expect(run("west")).rejects.toMatchObject({
       code: "unavailable",
       message: 'Cannot drain "west": no cluster answers that is connected with it',
     });
     await expect(run("nowhere")).rejects.toMatchObject({ code: "unavailable" });
-    expect([...(await east.drains()), ...(await west.drains())]).toEqual([]);
+    expect([...(await mesh.east.drains()), ...(await mesh.west.drains())]).toEqual([]);
   });
 
   test("drains single services, if they are known as such anywhere", async () => {
     expect(await run("west --service shop/cart --service shop/pay")).toBe(0);
-    expect((await west.drains()).map(({ services }) => services)).toEqual([
+    expect((await mesh.west.drains()).map(({ services }) => services)).toEqual([
       ["shop/cart"],
       ["shop/pay"],
     ]);
     const problems = ["shop/none does not exist"];
-    east.check = { affected: 0, short: [], problems };
-    west.check = east.check;
+    mesh.east.check = { affected: 0, short: [], problems };
+    mesh.west.check = mesh.east.check;
     await expect(run("west --service shop/none")).rejects.toMatchObject({
       code: "not_found",
       message: "Cannot drain: shop/none does not exist",
@@ -130,8 +131,8 @@ describe("mesh drain", () => {
   });
 
   test("lists when it is given nothing", async () => {
-    expect(await drainCommand.run([], context)).toBe(0);
-    expect(context.out()).toBe("No drain is in force.\n");
+    expect(await drainCommand.run([], mesh.context)).toBe(0);
+    expect(mesh.context.out()).toBe("No drain is in force.\n");
   });
 
   test("wants one cluster", async () => {
