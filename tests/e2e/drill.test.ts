@@ -20,7 +20,6 @@ import {
   say,
   verdictOf,
   writeDrill,
-  type Wish,
 } from "./drill-runs.ts";
 import { shortenHoldDowns } from "./failover-lab.ts";
 import {
@@ -143,18 +142,31 @@ describe("faults of packets", () => {
     LIMIT_MS,
   );
 
-  test.each([
-    [
-      "node-loss",
-      { fault: { kind: "node-loss", cluster: "west", node: "west-node1" }, objectives: LATE },
-    ],
-    ["latency", { fault: { kind: "latency", cluster: "west" } }],
-  ] satisfies [string, Wish][])(
-    "%s passes and leaves nothing behind",
-    async (name, wish) => {
-      const drilled = await runDrill(lab, name, wish);
-      say(name, drilled);
+  test(
+    "node-loss passes and leaves nothing behind",
+    async () => {
+      const fault = { kind: "node-loss", cluster: "west", node: "west-node1" };
+      const drilled = await runDrill(lab, "node-loss", { fault, objectives: LATE });
+      say("node-loss", drilled);
       expect(verdictOf(drilled.report)).toEqual(["PASS", []]);
+    },
+    LIMIT_MS,
+  );
+
+  // Without netem the slow way is a thin line, which loses packets as well (docs/drill-faults.md):
+  // what that does to requests is printed, not promised.
+  test(
+    "latency is felt, and nothing of it is left behind",
+    async () => {
+      const drilled = await runDrill(lab, "latency", {
+        fault: { kind: "latency", cluster: "west" },
+      });
+      say("latency", drilled);
+      const { runs } = drilled.report;
+      expect(runs.map(({ restoration }) => restoration)).toEqual([
+        { proved: true, differences: [] },
+      ]);
+      expect(cartOf(drilled.report).latency.duringP99Ms).toBeGreaterThan(100);
     },
     LIMIT_MS,
   );
@@ -250,6 +262,9 @@ describe("history", () => {
   test(
     "`mesh status` says which failover was drilled, and which never was",
     async () => {
+      // Sessions that a drill has cut come back at their own pace.
+      const isInSync = async (): Promise<boolean> => (await lab.mesh(["status"])).status === 0;
+      await eventually(isInSync, { limitMs: LIMIT_MS, pollMs: 1_000 });
       // By what the clusters know; this machine has reports of its own.
       const reports = join(lab.home, "drills");
       await rename(reports, `${reports}.away`);
