@@ -144,8 +144,9 @@ describe("a node whose own uplink is cut", () => {
       const [cutOff, other] = load.spread;
       if (cutOff === undefined || other === undefined) throw new Error("There are no two clients");
       const from = { cutOff: cutOff.records.length, other: other.records.length };
-      const atMs = systemClock.nowMs();
       mustSucceed(await lab.mesh(["lab", "cut", "--name", lab.name, "east/node1"]));
+      // The command itself takes a second.
+      const atMs = systemClock.nowMs();
       const after =
         (ms: number) =>
         ({ sentAtMs }: { readonly sentAtMs: number }) =>
