@@ -53,7 +53,7 @@ export function drillStatus(
   };
 }
 
-/** One remark for all clusters that could tell, one for each that could not. */
+/** One remark for all clusters that could tell, one for each reason why others could not. */
 export function formatDrillStatuses(
   clusters: readonly { readonly name: string; readonly drills?: DrillStatus | undefined }[],
 ): { readonly remarks: readonly string[]; readonly wellDone: string } {
