@@ -14,6 +14,7 @@ import {
 import type { ClusterBackends, ServiceBackend } from "../plan/rank-clusters.ts";
 import { createClaims } from "./claims.ts";
 import { followPeers, followTable } from "./follow.ts";
+import { createKeyQueue } from "./key-queue.ts";
 import { createSettlement, listConnected, type Settlement } from "./settlement.ts";
 
 /** What the datapath held of one cluster for one frontend when the agent started. */
@@ -41,7 +42,7 @@ export interface ServicePlanner {
   readonly settlement: Settlement;
   /** By service: what its plan leaves out and why. */
   readonly notes: ReadonlyMap<string, readonly string[]>;
-  /** Plans these services again (by `namespace/name`): the health of their backends changed. */
+  /** Plans these services (by `namespace/name`) again soon: the health of their backends changed. */
   replan(keys: Iterable<string>): void;
   /** Frontends that two services claim. */
   contested(): number;
@@ -66,8 +67,8 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     clock,
     onReady: () => claims.markSynced(),
   });
+  const again = createKeyQueue(clock);
   let held: ReadonlyMap<string, readonly ClusterBackends[]> = new Map();
-  let planning = false;
 
   function plan(key: string): void {
     const local = own.services.get(key);
@@ -133,18 +134,16 @@ export function createServicePlanner(options: ServicePlannerOptions): ServicePla
     settlement,
     notes,
     contested: () => claims.contested(),
-    replan(keys) {
-      if (planning) for (const key of keys) plan(key);
-    },
+    replan: (keys) => again.add(keys),
     async run(signal) {
       // Without the list of clusters the held backends have no names, hence no tiers.
       await listConnected({ settlement, peers }, signal);
       await options.drainsKnown?.(signal);
       if (signal.aborted) return;
-      planning = true;
       held = heldOfUnsettled(options.held, { settlement, intent });
       await Promise.all([
         settlement.run(signal),
+        again.run(plan, signal),
         followPeers(peers, peerFollower, signal),
         followTable(
           own.services,

@@ -112,6 +112,7 @@ describe("createServicePlanner()", () => {
     const weight = (key: string) => running.planner.desired.get(key)?.groups[0]?.weight;
     down.add("10.1.0.2");
     running.planner.replan(["shop/cart", "shop/gone"]);
+    await running.clock.settle();
     expect([weight(KEY), weight("10.96.0.2:80/TCP")]).toEqual([1, 2]);
   });
 
