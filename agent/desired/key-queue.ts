@@ -34,7 +34,7 @@ export function createKeyQueue(clock: Clock): KeyQueue {
             });
             continue;
           }
-          for (const key of [...waiting.values().take(KEYS_PER_TURN)]) {
+          for (const key of waiting.values().take(KEYS_PER_TURN)) {
             waiting.delete(key);
             onKey(key);
           }
