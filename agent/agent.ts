@@ -83,7 +83,7 @@ export function createAgent(parts: AgentParts): Agent {
       log,
       drainOnConfigRemoval: name !== cluster.name,
     });
-  const own = createOwnSession(cluster, open);
+  const own = createOwnSession({ cluster, node: nodeName }, open);
   const peers = createPeers({
     own: cluster,
     configured: own.intent.configuredPeers,

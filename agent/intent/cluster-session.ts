@@ -1,18 +1,26 @@
 // One cluster's records as the agent reads them from its own etcd: which kinds, into which tables.
 // How they are read, and what their absence means, is mesh/kvstore/session.ts.
+import { isDeepStrictEqual } from "node:util";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { Policy } from "../../mesh/core/policy.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import { createTable, type WritableTable } from "../../mesh/core/table.ts";
 import { sameDrain, type DrainRecord } from "../../mesh/kvstore/records/drain.ts";
+import type { IdentityRecord } from "../../mesh/kvstore/records/identity.ts";
 import { sameConfiguredPeer, type ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
+import { sameLocalPod, type LocalPod } from "../../mesh/kvstore/records/pod.ts";
+import { samePolicy } from "../../mesh/kvstore/records/policy.ts";
 import {
   configuredPeersKind,
   drainsKind,
   endpointsKind,
+  identitiesKind,
   localDrainsKind,
   localServicesKind,
+  nodePodsKind,
   nodesKind,
+  policiesKind,
   servicesKind,
 } from "../../mesh/kvstore/records/session-kinds.ts";
 import type { SessionKind } from "../../mesh/kvstore/session-kind.ts";
@@ -32,13 +40,18 @@ export interface IntentSession<Intent> {
   readonly session: ClusterSession;
 }
 
+/** `node` is the agent's own: it reads the pods of no other. */
 export function createOwnSession(
-  cluster: ClusterIdentity,
+  place: { readonly cluster: ClusterIdentity; readonly node: string },
   open: OpenSession,
 ): IntentSession<OwnIntent> {
+  const { cluster, node } = place;
   const { name } = cluster;
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
+  const identities = createIdentityTable(name);
+  const policies = createTable<Policy>({ name: `${name}/policies`, equals: samePolicy });
+  const pods = createTable<LocalPod>({ name: `${name}/pods`, equals: sameLocalPod });
   const services = createTable<LocalService>({ name: `${name}/services` });
   const configuredPeers = createTable<ConfiguredPeer>({
     name: `${name}/configured-peers`,
@@ -46,20 +59,34 @@ export function createOwnSession(
   });
   const drains = createDrainTable(`${name}/drains`);
   const localDrains = createDrainTable(`${name}/local-drains`);
-  const place = { cluster: name, layout: "state" } as const;
+  const layout = { cluster: name, layout: "state" } as const;
   const session = open({
     cluster,
     kinds: [
-      nodesKind({ ...place, table: nodes }),
-      endpointsKind({ ...place, table: endpoints }),
+      nodesKind({ ...layout, table: nodes }),
+      endpointsKind({ ...layout, table: endpoints }),
+      identitiesKind({ ...layout, table: identities }),
       localServicesKind({ cluster: name, table: services }),
       configuredPeersKind({ cluster: name, table: configuredPeers }),
-      drainsKind({ ...place, table: drains }),
+      drainsKind({ ...layout, table: drains }),
       localDrainsKind({ cluster: name, table: localDrains }),
+      policiesKind({ cluster: name, table: policies }),
+      nodePodsKind({ cluster: name, node, table: pods }),
     ],
   });
   return {
-    intent: { cluster, nodes, endpoints, services, configuredPeers, drains, localDrains },
+    intent: {
+      cluster,
+      nodes,
+      endpoints,
+      identities,
+      services,
+      configuredPeers,
+      drains,
+      localDrains,
+      policies,
+      pods,
+    },
     session,
   };
 }
@@ -72,6 +99,7 @@ export function createPeerSession(
   const { name } = cluster;
   const nodes = createTable<MeshNode>({ name: `${name}/nodes` });
   const endpoints = createTable<EndpointAddress>({ name: `${name}/endpoints` });
+  const identities = createIdentityTable(name);
   const services = createTable<ClusterService>({ name: `${name}/services` });
   const drains = createDrainTable(`${name}/drains`);
   const place = { cluster: name, layout: "cache" } as const;
@@ -80,11 +108,16 @@ export function createPeerSession(
     kinds: [
       nodesKind({ ...place, table: nodes }),
       endpointsKind({ ...place, table: endpoints }),
+      identitiesKind({ ...place, table: identities }),
       servicesKind({ ...place, table: services }),
       drainsKind({ ...place, table: drains }),
     ],
   });
-  return { intent: { cluster, nodes, endpoints, services, drains }, session };
+  return { intent: { cluster, nodes, endpoints, identities, services, drains }, session };
+}
+
+function createIdentityTable(cluster: string): WritableTable<IdentityRecord> {
+  return createTable<IdentityRecord>({ name: `${cluster}/identities`, equals: isDeepStrictEqual });
 }
 
 function createDrainTable(name: string): WritableTable<DrainRecord> {

@@ -3,10 +3,13 @@
 // read by the planners in agent/desired/.
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { EndpointAddress, MeshNode } from "../../mesh/core/node.ts";
+import type { Policy } from "../../mesh/core/policy.ts";
 import type { ClusterService, LocalService } from "../../mesh/core/service.ts";
 import type { Table } from "../../mesh/core/table.ts";
 import type { DrainRecord } from "../../mesh/kvstore/records/drain.ts";
+import type { IdentityRecord } from "../../mesh/kvstore/records/identity.ts";
 import type { ConfiguredPeer } from "../../mesh/kvstore/records/peers.ts";
+import type { LocalPod } from "../../mesh/kvstore/records/pod.ts";
 
 /** What every cluster tells, our own included. */
 export interface ClusterIntent {
@@ -15,6 +18,8 @@ export interface ClusterIntent {
   readonly nodes: Table<MeshNode>;
   /** By address or prefix. */
   readonly endpoints: Table<EndpointAddress>;
+  /** By number: the label sets that the cluster's numbers stand for. */
+  readonly identities: Table<IdentityRecord>;
   /** By id: what the cluster orders of itself. Never synced for one that knows no drains. */
   readonly drains: Table<DrainRecord>;
 }
@@ -32,6 +37,10 @@ export interface OwnIntent extends ClusterIntent {
   readonly configuredPeers: Table<ConfiguredPeer>;
   /** By id: what our own cluster alone does about others. */
   readonly localDrains: Table<DrainRecord>;
+  /** By `policyKey`. Never synced while our own apiserver knows no policies. */
+  readonly policies: Table<Policy>;
+  /** By `namespace/name`: pods that are bound to this agent's node. Synced as `policies` is. */
+  readonly pods: Table<LocalPod>;
 }
 
 export interface Intent {

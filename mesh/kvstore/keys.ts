@@ -103,6 +103,31 @@ export function localDrainsSyncedKey(cluster: string): string {
   return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/drains/v1`;
 }
 
+/** Who may speak with whom, for the cluster's own agents; ends with "/". Names are policy keys. */
+export function policiesPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/policies/v1/${cluster}/`;
+}
+
+/** Older apiservers never write it: nobody may wait for it. */
+export function policiesSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/policies/v1`;
+}
+
+/** Every pod that is bound to a node, below the node's name; ends with "/". */
+export function podsPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/pods/v1/${cluster}/`;
+}
+
+/** One canary for all nodes: a node without pods has one too. */
+export function podsSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/pods/v1`;
+}
+
+/** The pods of one node, for its agent; ends with "/". Names are `namespace/name`. */
+export function nodePodsPrefix(place: { readonly cluster: string; readonly node: string }): string {
+  return `${podsPrefix(place.cluster)}${place.node}/`;
+}
+
 /** Which Tombolo a cluster runs, as JSON `{"version":"0.1.0"}`; absent for plain Cilium members. */
 export function versionKey(cluster: string): string {
   return `${TOMBOLO_STATE_PREFIX}/versions/v1/${cluster}`;

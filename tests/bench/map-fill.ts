@@ -174,6 +174,7 @@ function fillIntent(
       "endpoints",
       endpoints.map((endpoint) => [endpoint.prefix, endpoint]),
     ),
+    identities: table("identities"),
     services: table("services"),
     drains: table("drains"),
   };
@@ -182,10 +183,13 @@ function fillIntent(
       cluster: OWN_CLUSTER,
       nodes: table("nodes", [[OWN_NODE.name, OWN_NODE]]),
       endpoints: table("endpoints"),
+      identities: table("identities"),
       services: table("services"),
       configuredPeers: table("configured-peers"),
       drains: table("drains"),
       localDrains: table("local-drains"),
+      policies: table("policies"),
+      pods: table("pods"),
     },
     peers: table("peers", [[REMOTE_CLUSTER.name, peer]]),
   };

@@ -22,6 +22,8 @@ import {
   localDrainsSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
+  podsSyncedKey,
+  policiesSyncedKey,
   stateWatchPrefix,
   syncedKey,
 } from "../../mesh/kvstore/keys.ts";
@@ -154,6 +156,8 @@ export function ownClusterPuts(contents: ClusterContents): StoreOperation[] {
     putOf(configuredPeersSyncedKey(name), NOW),
     putOf(drainsSyncedKey({ cluster: name, cached: false }), NOW),
     putOf(localDrainsSyncedKey(name), NOW),
+    putOf(policiesSyncedKey(name), NOW),
+    putOf(podsSyncedKey(name), NOW),
     putOf(HEARTBEAT_KEY, NOW),
   ];
 }

@@ -1,6 +1,7 @@
 // What a session reads, kind by kind: where the records stand, how they are parsed, and how much
 // of them one cluster may send before the rest is dropped.
 import type { EndpointAddress, MeshNode } from "../../core/node.ts";
+import type { Policy } from "../../core/policy.ts";
 import type { ClusterService, LocalService } from "../../core/service.ts";
 import type { WritableTable } from "../../core/table.ts";
 import {
@@ -14,6 +15,10 @@ import {
   localDrainsSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
+  nodePodsPrefix,
+  podsSyncedKey,
+  policiesPrefix,
+  policiesSyncedKey,
   stateWatchPrefix,
   syncedKey,
   type ExportedKind,
@@ -25,6 +30,8 @@ import { parseIdentity, type IdentityRecord } from "./identity.ts";
 import { parseLocalService } from "./local-service.ts";
 import { parseNode } from "./node.ts";
 import { parseConfiguredPeer, type ConfiguredPeer } from "./peers.ts";
+import { parseLocalPod, type LocalPod } from "./pod.ts";
+import { MAX_POLICIES, parsePolicyOrClosed, POLICY_MAX_BYTES } from "./policy.ts";
 import { parseService } from "./service.ts";
 
 /** `state`: the cluster's own etcd. `cache`: the copy that our apiserver keeps of it. */
@@ -44,6 +51,9 @@ export const MAX_IDENTITIES = 65_536;
 export const MAX_ENDPOINTS = 500_000;
 /** Kubernetes is tested up to 10,000 services; an agent's maps hold 100,000. */
 export const MAX_SERVICES = 100_000;
+
+/** Kubernetes is tested up to 110 pods a node; the largest in use have some 1,000. */
+export const MAX_NODE_PODS = 10_000;
 
 /** The width of the wider of the two layouts of identities. */
 export const MAX_PEERS = 511;
@@ -164,6 +174,40 @@ export function localDrainsKind(
     parse: parseDrain,
     maxRecords: MAX_DRAINS,
     maxValueBytes: DRAIN_MAX_BYTES,
+    optional: true,
+  };
+}
+
+/**
+ * For the cluster's own agents. A record that cannot be read opens nothing: what it last said
+ * stays, and one that never could be read closes all that it may be about.
+ */
+export function policiesKind(options: Omit<KindOptions<Policy>, "layout">): SessionKind<Policy> {
+  const { cluster, table } = options;
+  return {
+    prefix: policiesPrefix(cluster),
+    canaryKey: policiesSyncedKey(cluster),
+    table,
+    parse: (name, value) =>
+      parsePolicyOrClosed(name, { value, isKnown: table.get(name) !== undefined }),
+    maxRecords: MAX_POLICIES,
+    maxValueBytes: POLICY_MAX_BYTES,
+    optional: true,
+  };
+}
+
+/** The pods of one node, for its agent. */
+export function nodePodsKind(
+  options: Omit<KindOptions<LocalPod>, "layout"> & { readonly node: string },
+): SessionKind<LocalPod> {
+  const { cluster, node, table } = options;
+  return {
+    prefix: nodePodsPrefix({ cluster, node }),
+    canaryKey: podsSyncedKey(cluster),
+    table,
+    parse: parseLocalPod,
+    maxRecords: MAX_NODE_PODS,
+    maxValueBytes: ENDPOINT_MAX_BYTES,
     optional: true,
   };
 }

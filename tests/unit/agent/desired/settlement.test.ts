@@ -150,7 +150,7 @@ describe("listConnected()", () => {
     const cluster = { name: "west", id: 2, maxConnectedClusters: 255 as const };
     const table = <T>() => createTable<T>({ name: "t" });
     const tables = { nodes: table<never>(), endpoints: table<never>(), services: table<never>() };
-    peers.put("west", { cluster, ...tables, drains: table() });
+    peers.put("west", { cluster, ...tables, identities: table(), drains: table() });
     peers.markSynced();
     await waiting;
     expect(settlement.unsettled()).toEqual([1, 2]);

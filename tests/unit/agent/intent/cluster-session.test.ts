@@ -25,24 +25,30 @@ function capture(): { open: OpenSession; requests: SessionRequest[] } {
 }
 
 describe("createOwnSession()", () => {
-  test("reads our cluster's own state and all its services", () => {
+  test("reads our cluster's own state, all its services and policies, and its node's pods", () => {
     const { open, requests } = capture();
-    const { intent } = createOwnSession(EAST, open);
+    const { intent } = createOwnSession({ cluster: EAST, node: "east-1" }, open);
     expect(requests[0]?.kinds.map(({ prefix }) => prefix)).toEqual([
       "cilium/state/nodes/v1/east/",
       "cilium/state/ip/v1/default/",
+      "cilium/state/identities/v1/id/",
       "tombolo/local/services/v1/east/",
       "tombolo/local/peers/v1/east/",
       "tombolo/state/drains/v1/east/",
       "tombolo/local/drains/v1/east/",
+      "tombolo/local/policies/v1/east/",
+      "tombolo/local/pods/v1/east/east-1/",
     ]);
     expect(requests[0]?.kinds.map(({ table }) => table)).toEqual([
       intent.nodes,
       intent.endpoints,
+      intent.identities,
       intent.services,
       intent.configuredPeers,
       intent.drains,
       intent.localDrains,
+      intent.policies,
+      intent.pods,
     ]);
   });
 });
@@ -54,6 +60,7 @@ describe("createPeerSession()", () => {
     expect(requests[0]?.kinds.map(({ prefix }) => prefix)).toEqual([
       "cilium/cache/nodes/v1/west/",
       "cilium/cache/ip/v1/west/",
+      "cilium/cache/identities/v1/west/id/",
       "cilium/cache/services/v1/west/",
       "tombolo/cache/drains/v1/west/",
     ]);

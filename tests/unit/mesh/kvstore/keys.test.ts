@@ -10,6 +10,11 @@ import {
   configuredPeersPrefix,
   configuredPeersSyncedKey,
   localServicesSyncedKey,
+  nodePodsPrefix,
+  podsPrefix,
+  podsSyncedKey,
+  policiesPrefix,
+  policiesSyncedKey,
   statePrefix,
   stateWatchPrefix,
   syncedKey,
@@ -62,4 +67,14 @@ describe("single keys", () => {
     expect(localServicesPrefix("east")).toBe("tombolo/local/services/v1/east/");
     expect(configuredPeersPrefix("east")).toBe("tombolo/local/peers/v1/east/");
   });
+});
+
+test("policies and pods stand in the room of our own agents, pods below their node", () => {
+  expect(policiesPrefix("east")).toBe("tombolo/local/policies/v1/east/");
+  expect(policiesSyncedKey("east")).toBe("cilium/synced/east/tombolo/local/policies/v1");
+  expect(podsPrefix("east")).toBe("tombolo/local/pods/v1/east/");
+  expect(nodePodsPrefix({ cluster: "east", node: "east-1" })).toBe(
+    "tombolo/local/pods/v1/east/east-1/",
+  );
+  expect(podsSyncedKey("east")).toBe("cilium/synced/east/tombolo/local/pods/v1");
 });

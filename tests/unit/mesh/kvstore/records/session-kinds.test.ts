@@ -1,11 +1,14 @@
 import { describe, expect, test } from "@jest/globals";
+import type { Policy } from "../../../../../mesh/core/policy.ts";
 import { createTable } from "../../../../../mesh/core/table.ts";
 import {
   configuredPeersKind,
   endpointsKind,
   identitiesKind,
   localServicesKind,
+  nodePodsKind,
   nodesKind,
+  policiesKind,
   servicesKind,
 } from "../../../../../mesh/kvstore/records/session-kinds.ts";
 
@@ -81,5 +84,38 @@ describe("configuredPeersKind()", () => {
     expect(kind.parse("west", Buffer.from('{"name":"west","id":2}'), cluster).id).toBe(2);
     const unreadable = Buffer.from('{"name":"west","id":"two"}');
     expect(kind.parse("west", unreadable, cluster)).toEqual({ name: "west", id: undefined });
+  });
+});
+
+describe("policiesKind()", () => {
+  const table = createTable<Policy>({ name: "t" });
+  const kind = policiesKind({ cluster: "east", table });
+  const cluster = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
+  const broken = Buffer.from("{}");
+
+  test("is ours alone, and not expected of older apiservers", () => {
+    expect(place(kind)).toEqual([
+      "tombolo/local/policies/v1/east/",
+      "cilium/synced/east/tombolo/local/policies/v1",
+    ]);
+    expect(kind.optional).toBe(true);
+  });
+
+  test("closes what a record that cannot be read may be about, and keeps what is known", () => {
+    const closed = kind.parse("NetworkPolicy/shop/web", broken, cluster);
+    expect(closed.rules[0]?.defaultDeny).toEqual({ ingress: true, egress: true });
+    table.put("NetworkPolicy/shop/web", { ...closed, rules: [], refusals: [] });
+    expect(() => kind.parse("NetworkPolicy/shop/web", broken, cluster)).toThrow("Cannot use");
+  });
+});
+
+describe("nodePodsKind()", () => {
+  test("reads the pods of one node", () => {
+    const kind = nodePodsKind({ cluster: "east", node: "n1", table: createTable({ name: "t" }) });
+    expect(place(kind)).toEqual([
+      "tombolo/local/pods/v1/east/n1/",
+      "cilium/synced/east/tombolo/local/pods/v1",
+    ]);
+    expect(kind.optional).toBe(true);
   });
 });
