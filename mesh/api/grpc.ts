@@ -1,6 +1,8 @@
 // gRPC plumbing that every API of the project shares: a service definition from its .proto file,
-// unary handlers and calls as promises, one translation of errors each way, a server that ends
-// with a signal. It knows no service; streams are not here because no API has one yet.
+// unary handlers and calls as promises, streams of answers as async iterables, one translation of
+// errors each way, a server that ends with a signal. It knows no service; what a caller streams is
+// not here because no API has it yet.
+import { once } from "node:events";
 import {
   Client,
   credentials,
@@ -11,12 +13,13 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   type ServiceDefinition,
+  type ServerWritableStream,
   type ServiceError,
   type ServerUnaryCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { loadSync, type Options } from "@grpc/proto-loader";
-import type { Clock } from "../core/clock.ts";
+import { throwIfAborted, type Clock } from "../core/clock.ts";
 import { isMeshError, MeshError, messageFromError, type ErrorCode } from "../core/errors.ts";
 
 /** Messages as plain objects with every field set, 64-bit numbers as decimal text. */
@@ -70,9 +73,19 @@ export type UnaryHandler<Request, Response> = (
 /** Handlers by method name (lower camel case); a thrown MeshError reaches the caller as one. */
 export type UnaryHandlers = Readonly<Record<string, UnaryHandler<never, unknown>>>;
 
+/** Ends, or goes on until the context's signal aborts; nothing is asked of it while the caller is slow. */
+export type StreamHandler<Request, Response> = (
+  request: Request,
+  context: CallContext,
+) => AsyncIterable<Response>;
+
+export type StreamHandlers = Readonly<Record<string, StreamHandler<never, unknown>>>;
+
 export interface GrpcServerOptions {
   readonly definition: ServiceDefinition;
   readonly handlers: UnaryHandlers;
+  /** Of the methods that answer with a stream. */
+  readonly streams?: StreamHandlers;
   /** `ADDRESS:PORT`, port 0 for any, or `unix:PATH`. */
   readonly listen: string;
   readonly credentials: ServerCredentials;
@@ -93,6 +106,9 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   const implementation: UntypedServiceImplementation = {};
   for (const [name, handler] of Object.entries(options.handlers)) {
     implementation[name] = unaryImplementation(handler as UnaryHandler<unknown, unknown>);
+  }
+  for (const [name, handler] of Object.entries(options.streams ?? {})) {
+    implementation[name] = streamImplementation(handler as StreamHandler<unknown, unknown>);
   }
   server.addService(options.definition, implementation);
   const port = await new Promise<number>((resolve, reject) => {
@@ -132,6 +148,8 @@ export interface CallOptions {
 export interface GrpcClient {
   /** Calls a unary method by its schema name ("GetStatus"); rejects with a MeshError. */
   call<Response>(method: string, request: object, options: CallOptions): Promise<Response>;
+  /** Calls a method that answers with a stream; ends or throws a MeshError, also for the signal. */
+  stream<Response>(method: string, request: object, signal: AbortSignal): AsyncIterable<Response>;
   close(): void;
 }
 
@@ -163,6 +181,27 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
         signal.addEventListener("abort", onAbort, { once: true });
         if (signal.aborted) onAbort();
       }),
+    async *stream<Response>(method: string, request: object, signal: AbortSignal) {
+      const shape = definition[method];
+      if (shape === undefined) throw new MeshError("internal", `Cannot find method "${method}"`);
+      throwIfAborted(signal);
+      const call = client.makeServerStreamRequest(
+        shape.path,
+        shape.requestSerialize,
+        shape.responseDeserialize,
+        request,
+      );
+      const onAbort = (): void => call.cancel();
+      signal.addEventListener("abort", onAbort, { once: true });
+      try {
+        for await (const response of call) yield response as Response;
+      } catch (error) {
+        throw meshErrorFromGrpc(error as ServiceError, { method, target, signal });
+      } finally {
+        signal.removeEventListener("abort", onAbort);
+        call.cancel();
+      }
+    },
     close: () => client.close(),
   };
 }
@@ -190,21 +229,47 @@ function unaryImplementation(handler: UnaryHandler<unknown, unknown>) {
     call: ServerUnaryCall<unknown, unknown>,
     callback: (error: Partial<ServiceError> | null, response?: unknown) => void,
   ): void => {
-    const hangUp = new AbortController();
-    call.on("cancelled", () => hangUp.abort());
-    const context: CallContext = {
-      signal: hangUp.signal,
-      peer: call.getPeer(),
-      peerCommonName: commonNameOf(call),
-    };
-    handler(call.request, context).then(
+    handler(call.request, contextOf(call)).then(
       (response) => callback(null, response),
       (error: unknown) => callback(grpcErrorFrom(error)),
     );
   };
 }
 
-function commonNameOf(call: ServerUnaryCall<unknown, unknown>): string | undefined {
+function streamImplementation(handler: StreamHandler<unknown, unknown>) {
+  return (call: ServerWritableStream<unknown, unknown>): void => {
+    const context = contextOf(call);
+    const work = async (): Promise<void> => {
+      for await (const response of handler(call.request, context)) {
+        if (call.write(response) || context.signal.aborted) continue;
+        // The caller reads slower than we write.
+        await once(call, "drain", { signal: context.signal });
+      }
+    };
+    work().then(
+      () => call.end(),
+      // A caller that has hung up hears nothing any more.
+      (error: unknown) =>
+        void (context.signal.aborted ? call.end() : call.emit("error", streamError(error))),
+    );
+  };
+}
+
+/** The library ends a stream with the status in an "error" event; `destroy` would lose it. */
+function streamError(error: unknown): Error {
+  const { details = "", ...rest } = grpcErrorFrom(error);
+  return Object.assign(new Error(details), { details, ...rest });
+}
+
+type ServerCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+function contextOf(call: ServerCall): CallContext {
+  const hangUp = new AbortController();
+  call.on("cancelled", () => hangUp.abort());
+  return { signal: hangUp.signal, peer: call.getPeer(), peerCommonName: commonNameOf(call) };
+}
+
+function commonNameOf(call: ServerCall): string | undefined {
   const subject = call.getAuthContext().sslPeerCertificate?.subject.CN;
   return Array.isArray(subject) ? subject[0] : subject;
 }

@@ -14,6 +14,7 @@ import type { Command } from "../../mesh/commands/command.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { silentLogger } from "../../mesh/core/logger.ts";
+import { policyMethods, type PolicyAnswers } from "./agent-policy-answers.ts";
 
 export interface AgentApi extends AsyncDisposable {
   /** Knows the agent's node as "east-1". */
@@ -180,6 +181,7 @@ export async function startAgentApi(
     readonly status?: AgentStatus;
     readonly services?: readonly AgentService[];
     readonly health?: AgentHealth;
+    readonly policy?: PolicyAnswers;
   } = {},
 ): Promise<AgentApi> {
   const home = await mkdtemp(join(tmpdir(), "tombolo-api-"));
@@ -199,7 +201,11 @@ export async function startAgentApi(
         : Promise.resolve({ service });
     },
   };
-  const server = await createAgentServer({ socket, methods });
+  const server = await createAgentServer({
+    socket,
+    methods,
+    policy: policyMethods(answers.policy),
+  });
   await mkdir(join(home, "nodes"));
   await writeFile(join(home, "nodes", "east-1.json"), JSON.stringify({ socket }));
   return {

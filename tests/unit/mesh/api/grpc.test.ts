@@ -10,13 +10,14 @@ import {
   localServerCredentials,
   type GrpcClient,
   type GrpcServer,
+  type StreamHandlers,
   type UnaryHandlers,
 } from "../../../../mesh/api/grpc.ts";
 import { systemClock } from "../../../../mesh/core/clock.ts";
 import { MeshError } from "../../../../mesh/core/errors.ts";
 
 const PROTO = `syntax = "proto3"; package demo;
-service Demo { rpc Echo(Text) returns (Text); }
+service Demo { rpc Echo(Text) returns (Text); rpc Count(Text) returns (stream Text); }
 message Text { string text = 1; uint64 big = 2; }`;
 
 interface Text {
@@ -37,12 +38,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function connect(handlers: UnaryHandlers): Promise<GrpcClient> {
+async function connect(handlers: UnaryHandlers, streams: StreamHandlers = {}): Promise<GrpcClient> {
   const definition = loadServiceDefinition(join(directory, "demo.proto"), "demo.Demo");
   const listen = `unix:${join(directory, "demo.sock")}`;
-  open.push(
-    await createGrpcServer({ definition, handlers, listen, credentials: localServerCredentials() }),
-  );
+  const credentials = localServerCredentials();
+  open.push(await createGrpcServer({ definition, handlers, streams, listen, credentials }));
   const client = createGrpcClient({
     definition,
     target: listen,
@@ -139,5 +139,83 @@ describe("loadServiceDefinition", () => {
     expect(() => loadServiceDefinition(join(directory, "demo.proto"), "demo.Text")).toThrow(
       'Cannot find gRPC service "demo.Text"',
     );
+  });
+});
+
+describe("stream()", () => {
+  const never = new AbortController().signal;
+  const texts = async (client: GrpcClient, signal = never): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { text } of client.stream<Text>("Count", { text: "" }, signal)) {
+      found.push(text);
+    }
+    return found;
+  };
+
+  test("carries more than fits at once, and ends", async () => {
+    const long = "x".repeat(10_000);
+    const client = await connect(
+      {},
+      {
+        async *count(): AsyncIterable<Text> {
+          for (let i = 0; i < 200; i++) yield { text: `${i} ${long}` };
+        },
+      },
+    );
+    const found = await texts(client);
+    expect(found.map((text) => text.split(" ")[0])).toEqual(
+      Array.from({ length: 200 }, (_, i) => String(i)),
+    );
+  });
+
+  test("throws the server's MeshError after what came before it", async () => {
+    const client = await connect(
+      {},
+      {
+        async *count(): AsyncIterable<Text> {
+          yield { text: "one" };
+          throw new MeshError("not_found", "Cannot count on: no more numbers", { hint: "rest" });
+        },
+      },
+    );
+    const found: string[] = [];
+    const reading = (async () => {
+      for await (const { text } of client.stream<Text>("Count", { text: "" }, never)) {
+        found.push(text);
+      }
+    })();
+    await expect(reading).rejects.toMatchObject({
+      code: "not_found",
+      message: "Cannot count on: no more numbers",
+      hint: "rest",
+    });
+    expect(found).toEqual(["one"]);
+  });
+
+  test("tells the server that the caller hung up, by its signal or by reading no further", async () => {
+    for (const way of ["signal", "break"]) {
+      const server = Promise.withResolvers<void>();
+      const client = await connect(
+        {},
+        {
+          async *count(_request, { signal }): AsyncIterable<Text> {
+            signal.addEventListener("abort", () => server.resolve());
+            yield { text: "one" };
+            await server.promise;
+          },
+        },
+      );
+      const caller = new AbortController();
+      const reading = (async () => {
+        for await (const _ of client.stream<Text>("Count", { text: "" }, caller.signal)) {
+          if (way === "break") break;
+          caller.abort();
+        }
+      })();
+      if (way === "signal") await expect(reading).rejects.toMatchObject({ code: "aborted" });
+      else await reading;
+      await server.promise;
+      for (const closable of open.splice(0).reverse()) closable.close();
+    }
   });
 });
