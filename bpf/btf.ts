@@ -29,12 +29,14 @@ export interface BtfMap {
   readonly type: number;
   readonly maxEntries: number;
   readonly flags: number;
-  /** A struct's name, or undefined for a plain __u32. */
+  /** A struct's name, or undefined for a plain __u32 and for maps that have none. */
   readonly key: string | undefined;
   readonly value: string | undefined;
+  /** What the values of a map of maps look like. */
+  readonly inner?: BtfMap;
 }
 
-export interface BtfVariable extends BtfField {
+export interface BtfConfigField extends BtfField {
   readonly description: string;
 }
 
@@ -43,8 +45,8 @@ export interface BtfObject {
   readonly structs: ReadonlyMap<string, BtfStruct>;
   readonly enums: ReadonlyMap<string, BtfEnum>;
   readonly maps: readonly BtfMap[];
-  /** The `const volatile` variables of .rodata, and how long the section is. */
-  readonly config: readonly BtfVariable[];
+  /** The fields of the one `const volatile` struct in .rodata.config, and its size. */
+  readonly config: readonly BtfConfigField[];
   readonly configSize: number;
 }
 
@@ -71,18 +73,22 @@ export function parseBtf(json: string): BtfObject {
   const section = (name: string): RawType | undefined =>
     types.find((type) => type.kind === "DATASEC" && type.name === name);
   const maps = (section(".maps")?.vars ?? []).map(({ type_id }) => reader.map(type_id));
-  const wanted = new Set(maps.flatMap(({ key, value }) => [key, value]));
+  const all = maps.flatMap((map) => (map.inner === undefined ? [map] : [map, map.inner]));
+  const wanted = new Set(all.flatMap(({ key, value }) => [key, value]));
   const structs = types.filter(
     ({ kind, name, id }) => kind === "STRUCT" && (wanted.has(name) || reader.crosses(id)),
   );
   const enums = types.filter(({ kind, name }) => kind === "ENUM" && name !== "(anon)");
-  const variables = section(".rodata")?.vars ?? [];
+  const variables = section(".rodata.config")?.vars ?? [];
+  // Before an object is loaded, every variable is said to be at offset 0.
+  if (variables.length > 1) throw unsupported(".rodata.config has more than one variable");
+  const configs = variables.map(({ type_id }) => reader.config(type_id));
   return {
     structs: new Map(structs.map((type) => [type.name, reader.struct(type)])),
     enums: new Map(enums.map((type) => [type.name, enumFromRaw(type)])),
     maps,
-    config: variables.map((variable) => reader.variable(variable)),
-    configSize: Math.max(0, ...variables.map(({ offset, size }) => offset + size)),
+    config: configs.flatMap(({ fields }) => fields),
+    configSize: configs[0]?.size ?? 0,
   };
 }
 
@@ -91,7 +97,7 @@ interface Reader {
   crosses(id: number): boolean;
   struct(type: RawType): BtfStruct;
   map(variableId: number): BtfMap;
-  variable(variable: { type_id: number; offset: number }): BtfVariable;
+  config(variableId: number): { readonly fields: BtfConfigField[]; readonly size: number };
 }
 
 function createReader(types: readonly RawType[]): Reader {
@@ -142,35 +148,51 @@ function createReader(types: readonly RawType[]): Reader {
     })),
   });
 
-  // libbpf's __uint(name, n) is a pointer to an array of n, __type(name, T) a pointer to T.
+  // libbpf's __uint(name, n) is a pointer to an array of n, __type(name, T) a pointer to T, and
+  // __array(values, T) an array of pointers to T.
   const map = (variableId: number): BtfMap => {
-    const variable = get(variableId);
-    const members = new Map(get(variable.type_id).members?.map((m) => [m.name, m.type_id]));
+    const { name, type_id } = get(variableId);
+    return mapOf(name, get(type_id));
+  };
+  const mapOf = (mapName: string, declared: RawType): BtfMap => {
+    const members = new Map(declared.members?.map((m) => [m.name, m.type_id]));
     const number = (name: string): number =>
       members.has(name) ? (get(get(members.get(name)).type_id).nr_elems ?? 0) : 0;
     const structName = (name: string): string | undefined => {
+      if (!members.has(name)) return undefined;
       const { type } = resolve(get(members.get(name)).type_id);
-      if (type.kind === "STRUCT") return type.name;
+      // Within the description of an inner map the compiler only says that there is such a struct.
+      if (type.kind === "STRUCT" || type.kind === "FWD") return type.name;
       if (type.kind === "INT" && type.size === 4) return undefined;
-      throw unsupported(`the ${name} of map ${variable.name} is neither a struct nor a __u32`);
+      throw unsupported(`the ${name} of map ${mapName} is neither a struct nor a __u32`);
     };
+    const inner = members.has("values")
+      ? get(get(get(members.get("values")).type_id).type_id)
+      : undefined;
     return {
-      name: variable.name,
+      name: mapName,
       type: number("type"),
       maxEntries: number("max_entries"),
       flags: number("map_flags"),
       key: structName("key"),
       value: structName("value"),
+      ...(inner === undefined ? {} : { inner: mapOf(inner.name, inner) }),
     };
   };
 
-  const variable = ({ type_id, offset }: { type_id: number; offset: number }): BtfVariable => {
-    const raw = get(type_id);
-    const [description = ""] = tagsOf(type_id, WHOLE_TYPE);
-    return { name: raw.name, offset, type: fieldType(raw.type_id ?? 0, []), description };
+  const config = (variableId: number): ReturnType<Reader["config"]> => {
+    const { type } = resolve(get(variableId).type_id);
+    if (type.kind !== "STRUCT")
+      throw unsupported(".rodata.config has a variable that is no struct");
+    const { fields, size } = struct(type);
+    const described = fields.map((field, i) => {
+      const [description = ""] = tagsOf(type.id, i);
+      return { ...field, description };
+    });
+    return { fields: described, size };
   };
   const crosses = (id: number): boolean => tagsOf(id, WHOLE_TYPE).includes("crosses");
-  return { crosses, struct, map, variable };
+  return { crosses, struct, map, config };
 }
 
 function enumFromRaw(raw: RawType): BtfEnum {

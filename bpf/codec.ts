@@ -18,10 +18,14 @@ export interface Codec<T> {
   readonly decode: (memory: Memory, offset: number) => T;
 }
 
+/** Of a map of maps, what is written is a file descriptor, and what is read an id. */
+export type MapType =
+  "hash" | "array" | "percpu_array" | "lru_hash" | "lpm_trie" | "hash_of_maps" | "ringbuf";
+
 /** A map as its C declaration has it. */
 export interface MapSpec<K, V> {
   readonly name: string;
-  readonly type: "hash" | "array" | "percpu_array" | "lru_hash" | "lpm_trie";
+  readonly type: MapType;
   readonly maxEntries: number;
   readonly flags: number;
   readonly key: Codec<K>;

@@ -15,6 +15,8 @@ const MAP_TYPES: ReadonlyMap<number, string> = new Map([
   [6, "percpu_array"],
   [9, "lru_hash"],
   [11, "lpm_trie"],
+  [13, "hash_of_maps"],
+  [27, "ringbuf"],
 ]);
 
 /** Enums with a file of their own; the others stand beside the structs that hold them. */
@@ -150,14 +152,25 @@ ${count === undefined ? "" : `export const ${countName} = ${count.value};\n`}`;
 
 function generateMaps(maps: readonly BtfMap[]): string {
   const sorted = [...maps].sort(byName);
-  const structs = [...new Set(sorted.flatMap(({ key, value }) => [key, value]))]
+  const inner = sorted.flatMap((map) => map.inner ?? []);
+  const structs = [...new Set([...sorted, ...inner].flatMap(({ key, value }) => [key, value]))]
     .filter((name) => name !== undefined)
     .sort();
   const codec = (name: string | undefined): string =>
     name === undefined ? "uint32Codec" : `${camel(name)}Codec`;
   const type = (name: string | undefined): string => (name === undefined ? "number" : pascal(name));
-  const entries = sorted.map(
-    (map) => `
+  const entries = [...sorted, ...inner].map((map) =>
+    mapType(map) === "ringbuf"
+      ? `
+export const ${camel(map.name)}Map: AnyMapSpec = {
+  name: "${map.name}",
+  type: "ringbuf",
+  maxEntries: ${map.maxEntries},
+  key: { size: 0 },
+  value: { size: 0 },
+};
+`
+      : `
 export const ${camel(map.name)}Map: MapSpec<${type(map.key)}, ${type(map.value)}> = {
   name: "${map.name}",
   type: "${mapType(map)}",
@@ -195,7 +208,7 @@ function generateConfig(objects: ReadonlyMap<string, BtfObject>): string {
       const codec = generateCodec({
         constant: `${camel(name)}ConfigCodec`,
         type,
-        name: ".rodata",
+        name: ".rodata.config",
         size: configSize,
         fields: config,
       });

@@ -8,10 +8,12 @@
 // notice. Closing gives only this process's file descriptors back; removeDatapath ends it all.
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ClusterIdentity } from "../mesh/core/cluster.ts";
 import { MeshError } from "../mesh/core/errors.ts";
+import { identityClusterShift, identityRange } from "../mesh/core/identity.ts";
 import { createMemory, type Codec } from "./codec.ts";
 import { openPinnedCounts, type CountMap } from "./counts.ts";
-import { podConfigCodec } from "./gen/config.ts";
+import { overlayConfigCodec, podConfigCodec, type PodConfig } from "./gen/config.ts";
 import { Counter } from "./gen/counter.ts";
 import { DropReason } from "./gen/drop.ts";
 import type * as layout from "./gen/layout.ts";
@@ -43,6 +45,10 @@ export interface DatapathMaps extends Disposable {
   readonly faults: BpfMap<number, layout.Fault>;
   readonly ipcache: BpfMap<layout.IpcacheKey, layout.IpcacheEntry>;
   readonly endpoints: BpfMap<layout.EndpointKey, layout.Endpoint>;
+  /** `policies` itself is opened by policy-maps.ts, `flow_records` by ring-buffer.ts. */
+  readonly policyNode: BpfMap<number, layout.PolicyNode>;
+  readonly policyState: BpfMap<layout.InterfaceKey, layout.PolicyState>;
+  readonly connections: BpfMap<layout.ConnectionKey, layout.Connection>;
   readonly drops: CountMap<DropName>;
   readonly counters: CountMap<CounterName>;
   close(): void;
@@ -58,6 +64,10 @@ export interface DatapathOptions {
    * metadata) and with ARP off. Without one, calls to services are balanced and no pod is served.
    */
   readonly overlayInterface?: string;
+  /** Its UDP port, and that of all nodes; 8472 unless told otherwise. */
+  readonly overlayPort?: number;
+  /** The cluster that the node belongs to. Without it no identity can be told to be its own. */
+  readonly cluster?: Pick<ClusterIdentity, "id" | "maxConnectedClusters">;
   /** Where `make -C bpf` has put the objects. */
   readonly objectDirectory: string;
   /** Map name → rows, for maps that do not exist yet; bpf/lib has the defaults. */
@@ -72,18 +82,22 @@ export interface Datapath extends Disposable {
   close(): void;
 }
 
+/** Linux' own choice for VXLAN, older than the registered 4789, and Cilium's. */
+const OVERLAY_PORT = 8472;
+
 /** Objects whose programs are attached to the cgroup: sockops first, so that no flow is missed. */
 const SOCKET_OBJECTS = ["sockops", "socket"] as const;
 
 /** Throws `permission_denied`, `unsupported`, or `conflict` for maps of another layout. */
 export function openDatapath(options: DatapathOptions): Datapath {
-  const { bpfRoot, overlayInterface } = options;
+  const { bpfRoot, overlayInterface, overlayPort = OVERLAY_PORT } = options;
   const overlayIfindex =
     overlayInterface === undefined ? 0 : interfaceIndexFromName(overlayInterface);
   makeDirectories(bpfRoot);
   for (const name of SOCKET_OBJECTS) installSocketPrograms(options, name);
-  installPrograms(options, "overlay");
-  installPrograms(options, "pod", encodeConfig(podConfigCodec, { overlayIfindex }));
+  const config = { ...identityConfig(options.cluster), overlayIfindex, overlayPort };
+  installPrograms(options, "overlay", encodeConfig(overlayConfigCodec, config));
+  installPrograms(options, "pod", encodeConfig(podConfigCodec, config));
   if (overlayIfindex !== 0) attachOverlay(bpfRoot, overlayIfindex);
   const maps = openDatapathMaps(bpfRoot);
   return {
@@ -117,6 +131,9 @@ export function openDatapathMaps(bpfRoot: string): DatapathMaps {
       faults: open(specs.faultsMap),
       ipcache: open(specs.ipcacheMap),
       endpoints: open(specs.endpointsMap),
+      policyNode: open(specs.policyNodeMap),
+      policyState: open(specs.policyStateMap),
+      connections: open(specs.connectionsMap),
       drops: stack.use(
         openPinnedCounts(path("drops"), { spec: specs.dropsMap, numbers: DropReason }),
       ),
@@ -193,6 +210,16 @@ function attachOverlay(bpfRoot: string, ifindex: number): void {
   const program = (name: string): string => join(bpfRoot, "programs", name);
   attachClassifier({ ifindex, direction: "egress", programPath: program("to_overlay") });
   attachClassifier({ ifindex, direction: "ingress", programPath: program("from_overlay") });
+}
+
+/** All zero for a node that does not know its cluster. */
+function identityConfig(
+  cluster: DatapathOptions["cluster"],
+): Omit<PodConfig, "overlayIfindex" | "overlayPort"> {
+  if (cluster === undefined) return { ownIdentityFirst: 0, ownIdentityLast: 0, clusterIdShift: 0 };
+  const { first, last } = identityRange(cluster.id, cluster.maxConnectedClusters);
+  const clusterIdShift = identityClusterShift(cluster.maxConnectedClusters);
+  return { ownIdentityFirst: first, ownIdentityLast: last, clusterIdShift };
 }
 
 function loadOptions({ bpfRoot, maxEntries }: DatapathOptions): LoadOptions {

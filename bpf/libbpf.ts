@@ -204,6 +204,9 @@ export const mapCreate: (
   "uint32_t",
   koffi.pointer(mapCreateOptions),
 ]);
+export const mapFdById: (id: number) => number = library.func(
+  "int bpf_map_get_fd_by_id(uint32_t id)",
+);
 export const possibleCpus: () => number = library.func("int libbpf_num_possible_cpus()");
 
 export const objectPin: (fd: number, path: string) => number = library.func(

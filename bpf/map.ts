@@ -2,7 +2,7 @@
 // rows belong into a map is somebody else's business. memory-map.ts is the same without a kernel.
 import { closeSync } from "node:fs";
 import { MeshError } from "../mesh/core/errors.ts";
-import { createMemory, type MapSpec, type Memory } from "./codec.ts";
+import { createMemory, type AnyMapSpec, type MapSpec, type Memory } from "./codec.ts";
 import { checkResult, ENOTSUPP, errorFromResult, isErrno } from "./errno.ts";
 import * as libbpf from "./libbpf.ts";
 import { checkMapFd, MAP_TYPE_NUMBER, openPin } from "./pin.ts";
@@ -65,16 +65,23 @@ export function openPinnedMap<K, V>(path: string, spec: MapSpec<K, V>): BpfMap<K
 
 /** A map of its own, in no object and with no pin: it ends when it is closed. */
 export function createMap<K, V>(spec: MapSpec<K, V>, maxEntries: number): BpfMap<K, V> {
+  return mapFromFd(createMapFd(spec, maxEntries), spec);
+}
+
+/** The file descriptor alone, for a map that another one shall hold. */
+export function createMapFd(
+  spec: AnyMapSpec & { readonly flags: number },
+  maxEntries: number,
+): number {
   const options = { sz: libbpf.SIZE_OF.mapCreateOptions, map_flags: spec.flags };
   const type = MAP_TYPE_NUMBER[spec.type];
   const { key, value } = spec;
   const fd = libbpf.mapCreate(type, spec.name, key.size, value.size, maxEntries, options);
-  checkResult(`Cannot create map "${spec.name}"`, fd);
-  return mapFromFd(fd, spec);
+  return checkResult(`Cannot create map "${spec.name}"`, fd);
 }
 
-/** Takes the file descriptor over. */
-function mapFromFd<K, V>(fd: number, spec: MapSpec<K, V>): BpfMap<K, V> {
+/** Takes the file descriptor over, unless it throws. */
+export function mapFromFd<K, V>(fd: number, spec: MapSpec<K, V>): BpfMap<K, V> {
   const { maxEntries } = checkMapFd(fd, spec);
   return new KernelMap(fd, { spec, maxEntries });
 }

@@ -14,7 +14,7 @@ export interface OpenedObject extends Disposable {
   /** Maps that programs share with user space, by name. */
   readonly maps: ReadonlyMap<string, libbpf.Pointer>;
   readonly programs: ReadonlyMap<string, libbpf.Pointer>;
-  /** The `const volatile` variables, if the object has any. */
+  /** The section with the `const volatile` struct config, if the object has one. */
   readonly config: libbpf.Pointer | undefined;
   readonly handle: libbpf.Pointer;
 }
@@ -37,7 +37,7 @@ export interface LoadOptions {
   readonly specs: readonly AnyMapSpec[];
   /** Map name → size, for maps that do not exist yet. */
   readonly maxEntries?: ReadonlyMap<string, number>;
-  /** The encoded `const volatile` variables. */
+  /** The encoded `const volatile` struct config. */
   readonly config?: Uint8Array;
 }
 
@@ -62,7 +62,7 @@ export function openObject(path: string): OpenedObject {
     handle,
     maps: new Map(maps.map((map) => [libbpf.mapName(map), map])),
     programs: new Map(programs.map((program) => [libbpf.programName(program), program])),
-    config: all.find((map) => libbpf.mapIsInternal(map) && isRodata(libbpf.mapName(map))),
+    config: all.find((map) => libbpf.mapIsInternal(map) && isConfig(libbpf.mapName(map))),
     [Symbol.dispose]() {
       if (open) libbpf.objectClose(handle);
       open = false;
@@ -138,8 +138,8 @@ function* walk(
   for (let item = next(null); item !== null; item = next(item)) yield item;
 }
 
-function isRodata(name: string): boolean {
-  return name.endsWith(".rodata");
+function isConfig(name: string): boolean {
+  return name.endsWith(".rodata.config");
 }
 
 function textFromLog(log: Uint8Array): string {

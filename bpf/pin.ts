@@ -15,6 +15,8 @@ export const MAP_TYPE_NUMBER: Record<AnyMapSpec["type"], number> = {
   percpu_array: 6,
   lru_hash: 9,
   lpm_trie: 11,
+  hash_of_maps: 13,
+  ringbuf: 27,
 };
 
 /** Returns a file descriptor; throws `not_found` where nothing is pinned. */

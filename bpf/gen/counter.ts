@@ -11,6 +11,12 @@ export const Counter = {
   overlayToPod: 7,
   overlayToStack: 8,
   probeAnswered: 9,
+  flowRecordsLost: 10,
+  connectionOpened: 11,
+  connectionJudgedAgain: 12,
+  connectionCut: 13,
+  connectionCollected: 14,
+  connectionUntracked: 15,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
-export const COUNTER_COUNT = 10;
+export const COUNTER_COUNT = 16;

@@ -11,6 +11,15 @@ export const DropReason = {
   sourceSpoofed: 7,
   notIp: 8,
   faultInjected: 9,
+  policyDenied: 10,
+  policyDenyRule: 11,
+  policyPending: 12,
+  policyOverflow: 13,
+  fragment: 14,
+  headerChain: 15,
+  overlayForged: 16,
+  tunnelSender: 17,
+  tunnelIdentity: 18,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
-export const DROP_REASON_COUNT = 10;
+export const DROP_REASON_COUNT = 19;

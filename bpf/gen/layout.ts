@@ -21,6 +21,14 @@ export const ClusterHealth = {
 } as const;
 export type ClusterHealth = (typeof ClusterHealth)[keyof typeof ClusterHealth];
 
+export const ConnectionState = {
+  opening: 0,
+  open: 1,
+  closing: 2,
+  closed: 3,
+} as const;
+export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+
 export const FaultDirection = {
   nowhere: 0,
   outbound: 1,
@@ -29,17 +37,56 @@ export const FaultDirection = {
 } as const;
 export type FaultDirection = (typeof FaultDirection)[keyof typeof FaultDirection];
 
+export const FlowKind = {
+  new: 1,
+  update: 2,
+  closed: 3,
+  dropped: 4,
+} as const;
+export type FlowKind = (typeof FlowKind)[keyof typeof FlowKind];
+
 export const FlowState = {
   connecting: 0,
   established: 1,
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
+export const FlowVerdict = {
+  forwarded: 1,
+  dropped: 2,
+} as const;
+export type FlowVerdict = (typeof FlowVerdict)[keyof typeof FlowVerdict];
+
 export const IpProtocol = {
   tcp: 6,
   udp: 17,
 } as const;
 export type IpProtocol = (typeof IpProtocol)[keyof typeof IpProtocol];
+
+export const PolicyEnforcement = {
+  closed: 0,
+  on: 1,
+} as const;
+export type PolicyEnforcement = (typeof PolicyEnforcement)[keyof typeof PolicyEnforcement];
+
+export const PolicyMode = {
+  off: 0,
+  closed: 1,
+  open: 2,
+} as const;
+export type PolicyMode = (typeof PolicyMode)[keyof typeof PolicyMode];
+
+export const PolicyVerdict = {
+  allow: 1,
+  deny: 2,
+} as const;
+export type PolicyVerdict = (typeof PolicyVerdict)[keyof typeof PolicyVerdict];
+
+export const TrafficDirection = {
+  ingress: 1,
+  egress: 2,
+} as const;
+export type TrafficDirection = (typeof TrafficDirection)[keyof typeof TrafficDirection];
 
 export interface Affinity {
   readonly lastUsedNs: bigint;
@@ -254,6 +301,104 @@ export const clusterStateCodec: Codec<ClusterState> = {
   }),
 };
 
+export interface Connection {
+  readonly createdNs: bigint;
+  readonly lastSeenNs: bigint;
+  readonly lastReportNs: bigint;
+  readonly sentPackets: bigint;
+  readonly sentBytes: bigint;
+  readonly receivedPackets: bigint;
+  readonly receivedBytes: bigint;
+  readonly reportedSentPackets: bigint;
+  readonly reportedSentBytes: bigint;
+  readonly reportedReceivedPackets: bigint;
+  readonly reportedReceivedBytes: bigint;
+  readonly remoteIdentity: number;
+  readonly rule: number;
+  readonly revision: number;
+  readonly ifindex: number;
+  readonly direction: TrafficDirection;
+  readonly state: ConnectionState;
+  readonly sentFlags: number;
+  readonly receivedFlags: number;
+}
+
+export const connectionCodec: Codec<Connection> = {
+  name: "connection",
+  size: 112,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.createdNs, true);
+    memory.view.setBigUint64(offset + 8, value.lastSeenNs, true);
+    memory.view.setBigUint64(offset + 16, value.lastReportNs, true);
+    memory.view.setBigUint64(offset + 24, value.sentPackets, true);
+    memory.view.setBigUint64(offset + 32, value.sentBytes, true);
+    memory.view.setBigUint64(offset + 40, value.receivedPackets, true);
+    memory.view.setBigUint64(offset + 48, value.receivedBytes, true);
+    memory.view.setBigUint64(offset + 56, value.reportedSentPackets, true);
+    memory.view.setBigUint64(offset + 64, value.reportedSentBytes, true);
+    memory.view.setBigUint64(offset + 72, value.reportedReceivedPackets, true);
+    memory.view.setBigUint64(offset + 80, value.reportedReceivedBytes, true);
+    memory.view.setUint32(offset + 88, value.remoteIdentity, true);
+    memory.view.setUint32(offset + 92, value.rule, true);
+    memory.view.setUint32(offset + 96, value.revision, true);
+    memory.view.setUint32(offset + 100, value.ifindex, true);
+    memory.view.setUint8(offset + 104, value.direction);
+    memory.view.setUint8(offset + 105, value.state);
+    memory.view.setUint8(offset + 106, value.sentFlags);
+    memory.view.setUint8(offset + 107, value.receivedFlags);
+    clearBytes(memory, offset + 108, 4);
+  },
+  decode: (memory, offset) => ({
+    createdNs: memory.view.getBigUint64(offset, true),
+    lastSeenNs: memory.view.getBigUint64(offset + 8, true),
+    lastReportNs: memory.view.getBigUint64(offset + 16, true),
+    sentPackets: memory.view.getBigUint64(offset + 24, true),
+    sentBytes: memory.view.getBigUint64(offset + 32, true),
+    receivedPackets: memory.view.getBigUint64(offset + 40, true),
+    receivedBytes: memory.view.getBigUint64(offset + 48, true),
+    reportedSentPackets: memory.view.getBigUint64(offset + 56, true),
+    reportedSentBytes: memory.view.getBigUint64(offset + 64, true),
+    reportedReceivedPackets: memory.view.getBigUint64(offset + 72, true),
+    reportedReceivedBytes: memory.view.getBigUint64(offset + 80, true),
+    remoteIdentity: memory.view.getUint32(offset + 88, true),
+    rule: memory.view.getUint32(offset + 92, true),
+    revision: memory.view.getUint32(offset + 96, true),
+    ifindex: memory.view.getUint32(offset + 100, true),
+    direction: memory.view.getUint8(offset + 104) as TrafficDirection,
+    state: memory.view.getUint8(offset + 105) as ConnectionState,
+    sentFlags: memory.view.getUint8(offset + 106),
+    receivedFlags: memory.view.getUint8(offset + 107),
+  }),
+};
+
+export interface ConnectionKey {
+  readonly local: Uint8Array;
+  readonly remote: Uint8Array;
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly protocol: number;
+}
+
+export const connectionKeyCodec: Codec<ConnectionKey> = {
+  name: "connection_key",
+  size: 40,
+  encode(value, memory, offset) {
+    writeBytes(value.local, { memory, offset: offset, length: 16 });
+    writeBytes(value.remote, { memory, offset: offset + 16, length: 16 });
+    memory.view.setUint16(offset + 32, value.localPort, false);
+    memory.view.setUint16(offset + 34, value.remotePort, false);
+    memory.view.setUint8(offset + 36, value.protocol);
+    clearBytes(memory, offset + 37, 3);
+  },
+  decode: (memory, offset) => ({
+    local: readBytes(memory, offset, 16),
+    remote: readBytes(memory, offset + 16, 16),
+    localPort: memory.view.getUint16(offset + 32, false),
+    remotePort: memory.view.getUint16(offset + 34, false),
+    protocol: memory.view.getUint8(offset + 36),
+  }),
+};
+
 export interface Count {
   readonly value: bigint;
 }
@@ -266,6 +411,61 @@ export const countCodec: Codec<Count> = {
   },
   decode: (memory, offset) => ({
     value: memory.view.getBigUint64(offset, true),
+  }),
+};
+
+export interface Denial {
+  readonly lastReportNs: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const denialCodec: Codec<Denial> = {
+  name: "denial",
+  size: 24,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.lastReportNs, true);
+    memory.view.setBigUint64(offset + 8, value.packets, true);
+    memory.view.setBigUint64(offset + 16, value.bytes, true);
+  },
+  decode: (memory, offset) => ({
+    lastReportNs: memory.view.getBigUint64(offset, true),
+    packets: memory.view.getBigUint64(offset + 8, true),
+    bytes: memory.view.getBigUint64(offset + 16, true),
+  }),
+};
+
+export interface DenialKey {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+  readonly reason: number;
+  readonly ifindex: number;
+}
+
+export const denialKeyCodec: Codec<DenialKey> = {
+  name: "denial_key",
+  size: 44,
+  encode(value, memory, offset) {
+    writeBytes(value.source, { memory, offset: offset, length: 16 });
+    writeBytes(value.destination, { memory, offset: offset + 16, length: 16 });
+    memory.view.setUint16(offset + 32, value.sourcePort, false);
+    memory.view.setUint16(offset + 34, value.destinationPort, false);
+    memory.view.setUint8(offset + 36, value.protocol);
+    memory.view.setUint8(offset + 37, value.reason);
+    clearBytes(memory, offset + 38, 2);
+    memory.view.setUint32(offset + 40, value.ifindex, true);
+  },
+  decode: (memory, offset) => ({
+    source: readBytes(memory, offset, 16),
+    destination: readBytes(memory, offset + 16, 16),
+    sourcePort: memory.view.getUint16(offset + 32, false),
+    destinationPort: memory.view.getUint16(offset + 34, false),
+    protocol: memory.view.getUint8(offset + 36),
+    reason: memory.view.getUint8(offset + 37),
+    ifindex: memory.view.getUint32(offset + 40, true),
   }),
 };
 
@@ -399,6 +599,135 @@ export const flowKeyCodec: Codec<FlowKey> = {
   }),
 };
 
+export interface FlowRecord {
+  readonly timeNs: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly replyPackets: bigint;
+  readonly replyBytes: bigint;
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly ifindex: number;
+  readonly rule: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly kind: FlowKind;
+  readonly verdict: FlowVerdict;
+  readonly dropReason: number;
+  readonly direction: TrafficDirection;
+  readonly isReply: number;
+  readonly protocol: number;
+  readonly tcpFlags: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+}
+
+export const flowRecordCodec: Codec<FlowRecord> = {
+  name: "flow_record",
+  size: 104,
+  encode(value, memory, offset) {
+    memory.view.setBigUint64(offset, value.timeNs, true);
+    memory.view.setBigUint64(offset + 8, value.packets, true);
+    memory.view.setBigUint64(offset + 16, value.bytes, true);
+    memory.view.setBigUint64(offset + 24, value.replyPackets, true);
+    memory.view.setBigUint64(offset + 32, value.replyBytes, true);
+    writeBytes(value.source, { memory, offset: offset + 40, length: 16 });
+    writeBytes(value.destination, { memory, offset: offset + 56, length: 16 });
+    memory.view.setUint32(offset + 72, value.sourceIdentity, true);
+    memory.view.setUint32(offset + 76, value.destinationIdentity, true);
+    memory.view.setUint32(offset + 80, value.ifindex, true);
+    memory.view.setUint32(offset + 84, value.rule, true);
+    memory.view.setUint16(offset + 88, value.sourcePort, false);
+    memory.view.setUint16(offset + 90, value.destinationPort, false);
+    memory.view.setUint8(offset + 92, value.kind);
+    memory.view.setUint8(offset + 93, value.verdict);
+    memory.view.setUint8(offset + 94, value.dropReason);
+    memory.view.setUint8(offset + 95, value.direction);
+    memory.view.setUint8(offset + 96, value.isReply);
+    memory.view.setUint8(offset + 97, value.protocol);
+    memory.view.setUint8(offset + 98, value.tcpFlags);
+    memory.view.setUint8(offset + 99, value.icmpType);
+    memory.view.setUint8(offset + 100, value.icmpCode);
+    clearBytes(memory, offset + 101, 3);
+  },
+  decode: (memory, offset) => ({
+    timeNs: memory.view.getBigUint64(offset, true),
+    packets: memory.view.getBigUint64(offset + 8, true),
+    bytes: memory.view.getBigUint64(offset + 16, true),
+    replyPackets: memory.view.getBigUint64(offset + 24, true),
+    replyBytes: memory.view.getBigUint64(offset + 32, true),
+    source: readBytes(memory, offset + 40, 16),
+    destination: readBytes(memory, offset + 56, 16),
+    sourceIdentity: memory.view.getUint32(offset + 72, true),
+    destinationIdentity: memory.view.getUint32(offset + 76, true),
+    ifindex: memory.view.getUint32(offset + 80, true),
+    rule: memory.view.getUint32(offset + 84, true),
+    sourcePort: memory.view.getUint16(offset + 88, false),
+    destinationPort: memory.view.getUint16(offset + 90, false),
+    kind: memory.view.getUint8(offset + 92) as FlowKind,
+    verdict: memory.view.getUint8(offset + 93) as FlowVerdict,
+    dropReason: memory.view.getUint8(offset + 94),
+    direction: memory.view.getUint8(offset + 95) as TrafficDirection,
+    isReply: memory.view.getUint8(offset + 96),
+    protocol: memory.view.getUint8(offset + 97),
+    tcpFlags: memory.view.getUint8(offset + 98),
+    icmpType: memory.view.getUint8(offset + 99),
+    icmpCode: memory.view.getUint8(offset + 100),
+  }),
+};
+
+export interface Fragment {
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
+}
+
+export const fragmentCodec: Codec<Fragment> = {
+  name: "fragment",
+  size: 8,
+  encode(value, memory, offset) {
+    memory.view.setUint16(offset, value.sourcePort, false);
+    memory.view.setUint16(offset + 2, value.destinationPort, false);
+    memory.view.setUint8(offset + 4, value.icmpType);
+    memory.view.setUint8(offset + 5, value.icmpCode);
+    clearBytes(memory, offset + 6, 2);
+  },
+  decode: (memory, offset) => ({
+    sourcePort: memory.view.getUint16(offset, false),
+    destinationPort: memory.view.getUint16(offset + 2, false),
+    icmpType: memory.view.getUint8(offset + 4),
+    icmpCode: memory.view.getUint8(offset + 5),
+  }),
+};
+
+export interface FragmentKey {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly identification: number;
+  readonly protocol: number;
+}
+
+export const fragmentKeyCodec: Codec<FragmentKey> = {
+  name: "fragment_key",
+  size: 40,
+  encode(value, memory, offset) {
+    writeBytes(value.source, { memory, offset: offset, length: 16 });
+    writeBytes(value.destination, { memory, offset: offset + 16, length: 16 });
+    memory.view.setUint32(offset + 32, value.identification, true);
+    memory.view.setUint8(offset + 36, value.protocol);
+    clearBytes(memory, offset + 37, 3);
+  },
+  decode: (memory, offset) => ({
+    source: readBytes(memory, offset, 16),
+    destination: readBytes(memory, offset + 16, 16),
+    identification: memory.view.getUint32(offset + 32, true),
+    protocol: memory.view.getUint8(offset + 36),
+  }),
+};
+
 export interface Group {
   readonly clusterId: number;
   readonly tier: number;
@@ -444,6 +773,21 @@ export const groupKeyCodec: Codec<GroupKey> = {
   }),
 };
 
+export interface InterfaceKey {
+  readonly ifindex: number;
+}
+
+export const interfaceKeyCodec: Codec<InterfaceKey> = {
+  name: "interface_key",
+  size: 4,
+  encode(value, memory, offset) {
+    memory.view.setUint32(offset, value.ifindex, true);
+  },
+  decode: (memory, offset) => ({
+    ifindex: memory.view.getUint32(offset, true),
+  }),
+};
+
 export interface IpcacheEntry {
   readonly identity: number;
   readonly tunnelEndpoint: Uint8Array;
@@ -484,6 +828,90 @@ export const ipcacheKeyCodec: Codec<IpcacheKey> = {
   decode: (memory, offset) => ({
     prefixLength: memory.view.getUint32(offset, true),
     address: readBytes(memory, offset + 4, 16),
+  }),
+};
+
+export interface PolicyEntry {
+  readonly verdict: PolicyVerdict;
+  readonly rule: number;
+}
+
+export const policyEntryCodec: Codec<PolicyEntry> = {
+  name: "policy_entry",
+  size: 8,
+  encode(value, memory, offset) {
+    memory.view.setUint8(offset, value.verdict);
+    clearBytes(memory, offset + 1, 3);
+    memory.view.setUint32(offset + 4, value.rule, true);
+  },
+  decode: (memory, offset) => ({
+    verdict: memory.view.getUint8(offset) as PolicyVerdict,
+    rule: memory.view.getUint32(offset + 4, true),
+  }),
+};
+
+export interface PolicyKey {
+  readonly prefixLength: number;
+  readonly identity: number;
+  readonly direction: TrafficDirection;
+  readonly protocol: number;
+  readonly port: number;
+}
+
+export const policyKeyCodec: Codec<PolicyKey> = {
+  name: "policy_key",
+  size: 12,
+  encode(value, memory, offset) {
+    memory.view.setUint32(offset, value.prefixLength, true);
+    memory.view.setUint32(offset + 4, value.identity, true);
+    memory.view.setUint8(offset + 8, value.direction);
+    memory.view.setUint8(offset + 9, value.protocol);
+    memory.view.setUint16(offset + 10, value.port, false);
+  },
+  decode: (memory, offset) => ({
+    prefixLength: memory.view.getUint32(offset, true),
+    identity: memory.view.getUint32(offset + 4, true),
+    direction: memory.view.getUint8(offset + 8) as TrafficDirection,
+    protocol: memory.view.getUint8(offset + 9),
+    port: memory.view.getUint16(offset + 10, false),
+  }),
+};
+
+export interface PolicyNode {
+  readonly mode: PolicyMode;
+}
+
+export const policyNodeCodec: Codec<PolicyNode> = {
+  name: "policy_node",
+  size: 4,
+  encode(value, memory, offset) {
+    memory.view.setUint8(offset, value.mode);
+    clearBytes(memory, offset + 1, 3);
+  },
+  decode: (memory, offset) => ({
+    mode: memory.view.getUint8(offset) as PolicyMode,
+  }),
+};
+
+export interface PolicyState {
+  readonly identity: number;
+  readonly revision: number;
+  readonly enforcement: PolicyEnforcement;
+}
+
+export const policyStateCodec: Codec<PolicyState> = {
+  name: "policy_state",
+  size: 12,
+  encode(value, memory, offset) {
+    memory.view.setUint32(offset, value.identity, true);
+    memory.view.setUint32(offset + 4, value.revision, true);
+    memory.view.setUint8(offset + 8, value.enforcement);
+    clearBytes(memory, offset + 9, 3);
+  },
+  decode: (memory, offset) => ({
+    identity: memory.view.getUint32(offset, true),
+    revision: memory.view.getUint32(offset + 4, true),
+    enforcement: memory.view.getUint8(offset + 8) as PolicyEnforcement,
   }),
 };
 

@@ -19,8 +19,16 @@ import {
   type ClusterEvidence,
   clusterStateCodec,
   type ClusterState,
+  connectionCodec,
+  type Connection,
+  connectionKeyCodec,
+  type ConnectionKey,
   countCodec,
   type Count,
+  denialCodec,
+  type Denial,
+  denialKeyCodec,
+  type DenialKey,
   endpointCodec,
   type Endpoint,
   endpointKeyCodec,
@@ -31,14 +39,28 @@ import {
   type Flow,
   flowKeyCodec,
   type FlowKey,
+  fragmentCodec,
+  type Fragment,
+  fragmentKeyCodec,
+  type FragmentKey,
   groupCodec,
   type Group,
   groupKeyCodec,
   type GroupKey,
+  interfaceKeyCodec,
+  type InterfaceKey,
   ipcacheEntryCodec,
   type IpcacheEntry,
   ipcacheKeyCodec,
   type IpcacheKey,
+  policyEntryCodec,
+  type PolicyEntry,
+  policyKeyCodec,
+  type PolicyKey,
+  policyNodeCodec,
+  type PolicyNode,
+  policyStateCodec,
+  type PolicyState,
   probeCodec,
   type Probe,
   probeRequestCodec,
@@ -107,19 +129,37 @@ export const clusterStateMap: MapSpec<number, ClusterState> = {
   value: clusterStateCodec,
 };
 
+export const connectionsMap: MapSpec<ConnectionKey, Connection> = {
+  name: "connections",
+  type: "lru_hash",
+  maxEntries: 131072,
+  flags: 0,
+  key: connectionKeyCodec,
+  value: connectionCodec,
+};
+
 export const countersMap: MapSpec<number, Count> = {
   name: "counters",
   type: "percpu_array",
-  maxEntries: 10,
+  maxEntries: 16,
   flags: 0,
   key: uint32Codec,
   value: countCodec,
 };
 
+export const denialsMap: MapSpec<DenialKey, Denial> = {
+  name: "denials",
+  type: "lru_hash",
+  maxEntries: 16384,
+  flags: 0,
+  key: denialKeyCodec,
+  value: denialCodec,
+};
+
 export const dropsMap: MapSpec<number, Count> = {
   name: "drops",
   type: "percpu_array",
-  maxEntries: 10,
+  maxEntries: 19,
   flags: 0,
   key: uint32Codec,
   value: countCodec,
@@ -143,6 +183,14 @@ export const faultsMap: MapSpec<number, Fault> = {
   value: faultCodec,
 };
 
+export const flowRecordsMap: AnyMapSpec = {
+  name: "flow_records",
+  type: "ringbuf",
+  maxEntries: 1048576,
+  key: { size: 0 },
+  value: { size: 0 },
+};
+
 export const flowsMap: MapSpec<FlowKey, Flow> = {
   name: "flows",
   type: "lru_hash",
@@ -150,6 +198,15 @@ export const flowsMap: MapSpec<FlowKey, Flow> = {
   flags: 0,
   key: flowKeyCodec,
   value: flowCodec,
+};
+
+export const fragmentsMap: MapSpec<FragmentKey, Fragment> = {
+  name: "fragments",
+  type: "lru_hash",
+  maxEntries: 8192,
+  flags: 0,
+  key: fragmentKeyCodec,
+  value: fragmentCodec,
 };
 
 export const groupsMap: MapSpec<GroupKey, Group> = {
@@ -168,6 +225,33 @@ export const ipcacheMap: MapSpec<IpcacheKey, IpcacheEntry> = {
   flags: 1,
   key: ipcacheKeyCodec,
   value: ipcacheEntryCodec,
+};
+
+export const policiesMap: MapSpec<InterfaceKey, number> = {
+  name: "policies",
+  type: "hash_of_maps",
+  maxEntries: 8192,
+  flags: 1,
+  key: interfaceKeyCodec,
+  value: uint32Codec,
+};
+
+export const policyNodeMap: MapSpec<number, PolicyNode> = {
+  name: "policy_node",
+  type: "array",
+  maxEntries: 1,
+  flags: 0,
+  key: uint32Codec,
+  value: policyNodeCodec,
+};
+
+export const policyStateMap: MapSpec<InterfaceKey, PolicyState> = {
+  name: "policy_state",
+  type: "hash",
+  maxEntries: 8192,
+  flags: 1,
+  key: interfaceKeyCodec,
+  value: policyStateCodec,
 };
 
 export const probeRequestsMap: MapSpec<number, ProbeRequest> = {
@@ -206,6 +290,15 @@ export const servicesMap: MapSpec<ServiceKey, Service> = {
   value: serviceCodec,
 };
 
+export const endpointPolicyMap: MapSpec<PolicyKey, PolicyEntry> = {
+  name: "endpoint_policy",
+  type: "lpm_trie",
+  maxEntries: 16384,
+  flags: 1,
+  key: policyKeyCodec,
+  value: policyEntryCodec,
+};
+
 export const ALL_MAPS: readonly AnyMapSpec[] = [
   affinityMap,
   backendEvidenceMap,
@@ -213,13 +306,20 @@ export const ALL_MAPS: readonly AnyMapSpec[] = [
   backendsMap,
   clusterEvidenceMap,
   clusterStateMap,
+  connectionsMap,
   countersMap,
+  denialsMap,
   dropsMap,
   endpointsMap,
   faultsMap,
+  flowRecordsMap,
   flowsMap,
+  fragmentsMap,
   groupsMap,
   ipcacheMap,
+  policiesMap,
+  policyNodeMap,
+  policyStateMap,
   probeRequestsMap,
   probesMap,
   reverseNatMap,

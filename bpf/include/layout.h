@@ -17,7 +17,7 @@
  */
 #define holds(name) __attribute__((btf_decl_tag("enum " #name)))
 
-/* On a struct that is in no map: TypeScript gets its codec all the same. */
+/* On a struct that is in no map, or in an inner one: TypeScript gets its codec all the same. */
 #define crosses __attribute__((btf_decl_tag("crosses")))
 
 /* IP protocols with a port; the numbers are IANA's. */

@@ -12,6 +12,7 @@
 #pragma once
 #include "../include/layout.h"
 #include "address.h"
+#include "config.h"
 #include "counters.h"
 #include "drops.h"
 #include "endpoints.h"

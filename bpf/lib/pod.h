@@ -2,14 +2,14 @@
 /* What a pod sends: into the overlay when its destination is on another node, else to the stack. */
 #pragma once
 #include "../include/layout.h"
+#include "fragments.h"
 #include "overlay.h"
+#include "policies.h"
+#include "records.h"
+#include "tracking.h"
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
-
-/* Interface index of the node's VXLAN device. */
-const volatile __u32 overlay_ifindex
-	__attribute__((btf_decl_tag("Interface index of the node's VXLAN device.")));
 
 static __always_inline int pass_to_stack(void)
 {
@@ -62,5 +62,5 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb)
 	if (set_tunnel(skb, destination->tunnel_endpoint, identity))
 		return drop_packet(DROP_TUNNEL_KEY);
 	count_event(COUNTER_POD_TO_OVERLAY);
-	return bpf_redirect(overlay_ifindex, 0);
+	return bpf_redirect(config.overlay_ifindex, 0);
 }

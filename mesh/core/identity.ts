@@ -33,7 +33,7 @@ export function identityRange(
   clusterId: ClusterId,
   maxConnectedClusters: MaxConnectedClusters,
 ): IdentityRange {
-  const shift = maxConnectedClusters === 255 ? 16 : 15;
+  const shift = identityClusterShift(maxConnectedClusters);
   return { first: clusterId << shift, last: ((clusterId + 1) << shift) - 1 };
 }
 
@@ -42,7 +42,12 @@ export function clusterIdOfIdentity(
   identity: IdentityNumber,
   maxConnectedClusters: MaxConnectedClusters,
 ): ClusterId {
-  return identity >> (maxConnectedClusters === 255 ? 16 : 15);
+  return identity >> identityClusterShift(maxConnectedClusters);
+}
+
+/** Where in a number the cluster's id begins: how many bits a cluster has for its own. */
+export function identityClusterShift(maxConnectedClusters: MaxConnectedClusters): number {
+  return maxConnectedClusters === 255 ? 16 : 15;
 }
 
 /** The reserved name of a number ("world"), or undefined for an ordinary one. */

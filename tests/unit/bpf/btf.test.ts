@@ -51,6 +51,22 @@ function mapOf(keyType: number): object[] {
   ];
 }
 
+/** A struct in .rodata.config with one described field at offset 4. */
+const CONFIG = [
+  { id: 30, kind: "CONST", name: "(anon)", type_id: 31 },
+  { id: 31, kind: "VOLATILE", name: "(anon)", type_id: 35 },
+  {
+    id: 35,
+    kind: "STRUCT",
+    name: "config",
+    size: 8,
+    members: [{ name: "overlay_ifindex", type_id: 3, bits_offset: 32 }],
+  },
+  { id: 32, kind: "VAR", name: "config", type_id: 30 },
+  { id: 33, kind: "DECL_TAG", name: "Which one.", type_id: 35, component_idx: 0 },
+  { id: 34, kind: "DATASEC", name: ".rodata.config", vars: [{ type_id: 32, offset: 0, size: 8 }] },
+];
+
 const BASE = [UINT8, UINT16, UINT32, BE16, U16, BYTES, KEY, TAG];
 
 function parse(types: readonly object[]): ReturnType<typeof parseBtf> {
@@ -90,15 +106,8 @@ describe("parseBtf()", () => {
     expect(parse(BASE).structs.size).toBe(0);
   });
 
-  test("reads configuration variables with their descriptions", () => {
-    const object = parse([
-      ...BASE,
-      { id: 30, kind: "CONST", name: "(anon)", type_id: 31 },
-      { id: 31, kind: "VOLATILE", name: "(anon)", type_id: 3 },
-      { id: 32, kind: "VAR", name: "overlay_ifindex", type_id: 30 },
-      { id: 33, kind: "DECL_TAG", name: "Which one.", type_id: 32, component_idx: -1 },
-      { id: 34, kind: "DATASEC", name: ".rodata", vars: [{ type_id: 32, offset: 4, size: 4 }] },
-    ]);
+  test("reads the configuration with its descriptions", () => {
+    const object = parse([...BASE, ...CONFIG]);
     expect(object.config).toEqual([
       {
         name: "overlay_ifindex",
@@ -108,6 +117,38 @@ describe("parseBtf()", () => {
       },
     ]);
     expect(object.configSize).toBe(8);
+  });
+
+  test("reads what the maps of a map of maps look like", () => {
+    const [, , , , , , declared, ...rest] = mapOf(10);
+    const inner = { ...declared, id: 40, name: "endpoint_policy" };
+    const outer = {
+      ...declared,
+      members: [
+        { name: "type", type_id: 20, bits_offset: 0 },
+        { name: "key", type_id: 24, bits_offset: 64 },
+        { name: "values", type_id: 41, bits_offset: 128 },
+      ],
+    };
+    const { maps, structs } = parse([
+      ...BASE.filter(({ id }) => id !== 10),
+      { ...KEY, id: 10 },
+      ...mapOf(10).slice(0, 6),
+      outer,
+      ...rest,
+      inner,
+      { id: 41, kind: "ARRAY", name: "(anon)", type_id: 42, nr_elems: 0 },
+      { id: 42, kind: "PTR", name: "(anon)", type_id: 40 },
+    ]);
+    expect(maps).toMatchObject([
+      {
+        name: "services",
+        key: "service_key",
+        value: undefined,
+        inner: { name: "endpoint_policy", type: 1, maxEntries: 500, key: "service_key" },
+      },
+    ]);
+    expect([...structs.keys()]).toEqual(["service_key"]);
   });
 
   test("reads enums", () => {
@@ -122,6 +163,24 @@ describe("parseBtf()", () => {
       ...BASE.filter(({ id }) => id !== 6),
       { id: 6, kind: "PTR", name: "(anon)", type_id: 1 },
       ...mapOf(10),
+    ],
+    "more than one variable in .rodata.config": [
+      ...BASE,
+      ...CONFIG.slice(0, -1),
+      {
+        id: 34,
+        kind: "DATASEC",
+        name: ".rodata.config",
+        vars: [
+          { type_id: 32, offset: 0, size: 8 },
+          { type_id: 32, offset: 0, size: 8 },
+        ],
+      },
+    ],
+    "a configuration that is no struct": [
+      ...BASE,
+      ...CONFIG.filter(({ id }) => id !== 31),
+      { id: 31, kind: "VOLATILE", name: "(anon)", type_id: 3 },
     ],
     "a type that is missing": [...BASE.filter(({ id }) => id !== 2), ...mapOf(10)],
   })) {

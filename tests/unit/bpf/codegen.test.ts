@@ -77,6 +77,35 @@ describe("generateFiles()", () => {
     expect(files.get("drop.ts")).toContain("export const DROP_REASON_COUNT = 2;");
   });
 
+  test("writes the spec of an inner map beside that of its outer one, and none for bytes", () => {
+    const inner = {
+      name: "endpoint_policy",
+      type: 11,
+      maxEntries: 5,
+      flags: 1,
+      key: "service_key",
+      value: undefined,
+    };
+    const outer = { ...inner, name: "policies", type: 13, key: undefined, inner };
+    const ring = { ...inner, name: "records", type: 27, maxEntries: 4096, key: undefined };
+    const maps = generate(object({ maps: [outer, ring] })).get("maps.ts");
+    expect(maps).toContain(`
+export const endpointPolicyMap: MapSpec<ServiceKey, number> = {
+  name: "endpoint_policy",
+  type: "lpm_trie",`);
+    expect(maps).toContain(`  type: "hash_of_maps",`);
+    expect(maps).toContain(`
+export const recordsMap: AnyMapSpec = {
+  name: "records",
+  type: "ringbuf",
+  maxEntries: 4096,
+  key: { size: 0 },
+  value: { size: 0 },
+};
+`);
+    expect(maps).toContain("= [\n  policiesMap,\n  recordsMap,\n];");
+  });
+
   test("writes map specs", () => {
     expect(generate(object()).get("maps.ts")).toContain(`
 export const servicesMap: MapSpec<ServiceKey, number> = {
