@@ -159,6 +159,8 @@ export interface AgentFlow {
   readonly packets: number;
   readonly bytes: number;
   readonly state: string;
+  readonly replyPackets: number;
+  readonly replyBytes: number;
 }
 
 export interface FlowEnd {

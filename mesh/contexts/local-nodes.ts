@@ -42,6 +42,20 @@ export async function findLocalNode(
   throw new MeshError("data_loss", `Cannot read "${path}": it names no ${field}`);
 }
 
+/** Every node of this machine that names such a path, by name. */
+export async function listLocalNodes(
+  field: LocalNodeField,
+  { home }: { readonly home: string },
+): Promise<{ readonly node: string; readonly path: string }[]> {
+  const names = await listNodes(join(home, "nodes"));
+  return Promise.all(
+    names.map(async (node) => ({
+      node,
+      path: await findLocalNode(field, { home, node, instead: "" }),
+    })),
+  );
+}
+
 async function listNodes(directory: string): Promise<string[]> {
   try {
     const files = await readdir(directory);

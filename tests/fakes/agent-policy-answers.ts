@@ -198,6 +198,8 @@ export const FLOW: AgentFlow = {
   packets: 3,
   bytes: 180,
   state: "",
+  replyPackets: 0,
+  replyBytes: 0,
 };
 
 /** From outside the mesh, allowed. */
@@ -219,7 +221,9 @@ export const WORLD_FLOW: AgentFlow = {
   rule: RULE,
   packets: 1,
   bytes: 60,
-  state: "new",
+  state: "closed",
+  replyPackets: 2,
+  replyBytes: 1_500,
 };
 
 export interface PolicyAnswers {

@@ -4,8 +4,8 @@ import type { Selector } from "./documents.ts";
 import type { Packet } from "./world.ts";
 
 /**
- * Kubernetes' label selector: all of it must hold, an empty one holds for everybody, and NotIn holds
- * for whoever has no such label. `valueOf` gives the value of a key, or undefined.
+ * Kubernetes' label selector: all of it must hold, an empty one holds for everybody, and NotIn for
+ * whoever has no such label. `valueOf` gives the value of a key, or undefined.
  */
 export function selects(selector: Selector, valueOf: (key: string) => string | undefined): boolean {
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {

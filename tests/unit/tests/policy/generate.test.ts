@@ -1,4 +1,4 @@
-// The generated policies are worth comparing with: of every kind, and neither all open nor all shut.
+// The generated policies are worth comparing with: of every kind, neither all open nor all shut.
 import { expect, test } from "@jest/globals";
 import { createRandom, generateSet } from "../../../policy/generate.ts";
 import { plannedWorld } from "../../../policy/layout.ts";
