@@ -2,14 +2,25 @@
 // rows of CIDRs, kept as inputs change. Pure: no I/O, no clock. README.md of agent/ has the picture.
 import type { IdentityNumber, IdentityRange } from "../../mesh/core/identity.ts";
 import type { Policy, PolicyDirection } from "../../mesh/core/policy.ts";
-import type { PolicyEntry } from "./entry.ts";
+import { createCidrNumbers, type CidrRow, type RowChanges } from "./cidr-numbers.ts";
+import { compilePolicy, createTrafficPeers } from "./compiled-rule.ts";
+import { aggregateOf, type PolicyEntry } from "./entry.ts";
+import { explainPacket, type PolicyAnswer, type PolicyPacket } from "./explain.ts";
+import { createNamedPorts } from "./named-ports.ts";
+import { createPeerSets } from "./peer-sets.ts";
+import type { NamedPort } from "./port-prefixes.ts";
+import { MAX_ENTRIES, MAX_PEERS } from "./profile.ts";
+import type { ClosedReason, Profile, ProfileChange, ProfileLimits } from "./profile.ts";
+import { createProfiles } from "./profiles.ts";
+import { createRuleNumbers, type RuleName } from "./rule-numbers.ts";
+import { createStaging } from "./staging.ts";
 
-/** A port that a container has given a name. */
-export interface NamedPort {
-  readonly name: string;
-  readonly port: number;
-  readonly protocol: "TCP" | "UDP" | "SCTP";
-}
+export type { CidrRow } from "./cidr-numbers.ts";
+export type { PolicyEntry } from "./entry.ts";
+export type { PolicyAnswer, SpeakingRule } from "./explain.ts";
+export type { NamedPort } from "./port-prefixes.ts";
+export type { ClosedReason } from "./profile.ts";
+export type { RuleName } from "./rule-numbers.ts";
 
 export interface PolicyEngineOptions {
   /** The name decides which selectors mean the whole own cluster, the range what is its own. */
@@ -21,10 +32,12 @@ export interface PolicyEngineOptions {
   readonly adoptedRows?: Iterable<readonly [prefix: string, number: IdentityNumber]>;
   /** Where rule numbers begin (1): beyond those of an earlier agent, whose maps are in use still. */
   readonly firstRuleNumber?: number;
+  /** What an endpoint may cost before it is closed; the datapath's maps if left out. */
+  readonly limits?: ProfileLimits;
 }
 
 export interface PolicyEngine {
-  /** By `policyKey()`; undefined takes it back. */
+  /** By `policyKey()`; undefined takes it back. Throws, and changes nothing, for a bad prefix. */
   setPolicy(key: string, policy: Policy | undefined): void;
   /** Labels as texts, "source:key=value"; undefined takes it back. */
   setIdentity(number: IdentityNumber, labels: readonly string[] | undefined): void;
@@ -57,57 +70,31 @@ export interface PolicyEngine {
    * never comes to mean anything else while the engine lives.
    */
   ruleOf(number: number): readonly RuleName[];
-  /** Why: all rules that speak about a packet, and what becomes of it. For unknown endpoints undefined. */
+  /** Why a packet passes or does not; undefined for endpoints that are not there. */
   explain(question: PolicyQuestion): PolicyAnswer | undefined;
   /** How many entries each policy needs at an endpoint by itself; by policy key. */
   costOf(key: string): ReadonlyMap<string, number>;
 }
 
-export interface RuleName {
-  /** `policyKey()` of the object. */
-  readonly policy: string;
-  /** `TrafficRule.path`. */
-  readonly path: string;
-}
-
 /**
- * To be applied in this order, which leaves nothing open and nothing closed in between: endpoints,
- * then rows that are put, in their order, then rows that are deleted, in theirs. A number whose row
- * is deleted keeps its entries until the `take()` after that.
+ * To be applied in this order: endpoints, then rows that are put, in their order, then rows that
+ * are deleted, in theirs. In between every packet is judged as before or as afterwards, because
+ * what tells prefixes apart comes a `take()` after their rows, and goes one before their numbers.
  */
 export interface PolicyChanges {
   /** By endpoint key. Endpoints that the caller took back are not named. */
   readonly endpoints: ReadonlyMap<string, EndpointChange>;
-  readonly rows: { readonly put: readonly CidrRow[]; readonly deleted: readonly CidrRow[] };
-  /** Call `take()` again once these are applied: there will be more, without any other change. */
+  readonly rows: RowChanges;
+  /** Call `take()` again as soon as these are applied: there is more, without any other change. */
   readonly unfinished: boolean;
 }
 
-export type EndpointChange =
-  /** All of its entries, in place of whatever it had: a new endpoint, or one that was closed. */
-  | { readonly kind: "whole"; readonly entries: ReadonlyMap<string, PolicyEntry> }
-  /** Keys that are in `put` are new or have another verdict or rule; `deleted` as they were. */
-  | {
-      readonly kind: "changed";
-      readonly put: readonly PolicyEntry[];
-      readonly deleted: readonly PolicyEntry[];
-    }
-  /** Nothing may pass. */
-  | { readonly kind: "closed"; readonly reason: ClosedReason };
-
-export type ClosedReason =
-  /** The labels of its own identity are not known (yet). */
-  | "unknown-identity"
-  /** More entries than `MAX_ENTRIES`. */
-  | "too-many-entries"
-  /** Its rules name more peers than `MAX_PEERS`. */
-  | "too-many-peers";
-
-export interface CidrRow {
-  /** Canonical `address/length`. */
-  readonly prefix: string;
-  readonly identity: IdentityNumber;
-}
+/**
+ * whole: all of its entries, in place of whatever it had (a new endpoint, or one that was closed).
+ * changed: keys in `put` are new or have another verdict or rule; `deleted` as they were.
+ * closed: nothing may pass.
+ */
+export type EndpointChange = ProfileChange;
 
 export interface EndpointState {
   readonly identity: IdentityNumber;
@@ -118,32 +105,121 @@ export interface EndpointState {
   readonly policies: readonly string[];
 }
 
-export interface PolicyQuestion {
+export interface PolicyQuestion extends PolicyPacket {
   /** The endpoint whose policy is asked. */
   readonly endpoint: string;
-  readonly direction: PolicyDirection;
-  /** Whoever is at the other end. */
-  readonly identity: IdentityNumber;
-  /** IP protocol. */
-  readonly protocol: number;
-  /** The destination's; of ICMP the type; 0 for protocols that have none. */
-  readonly port: number;
 }
 
-export interface PolicyAnswer {
-  readonly verdict: "allow" | "deny";
-  /** What decides: a rule, the default of a direction, the own host's right, or a closed endpoint. */
-  readonly because: "rule" | "default-allow" | "default-deny" | "host" | ClosedReason;
-  /** Whatever speaks about the packet, what decides first: denies before allows, exact first. */
-  readonly rules: readonly SpeakingRule[];
-}
+export function createPolicyEngine(options: PolicyEngineOptions): PolicyEngine {
+  const { ownCluster, adoptedRows = [], firstRuleNumber = 1 } = options;
+  const limits = options.limits ?? { entries: MAX_ENTRIES, peers: MAX_PEERS };
+  const policies = new Map<string, Policy>();
+  const dirty = new Set<Profile>();
+  const rules = createRuleNumbers({ first: firstRuleNumber });
+  const numbers = createCidrNumbers({
+    adopted: adoptedRows,
+    onChange: (numbered, what) => peers.follow(numbered, what),
+  });
+  const peers = createPeerSets({ ownCluster: ownCluster.name, numbers });
+  const namedPorts = createNamedPorts({ onChange: (identity) => profiles.touchNames(identity) });
+  const aggregate = (identity: IdentityNumber): IdentityNumber | undefined =>
+    aggregateOf(identity, ownCluster.identities);
+  const staging = createStaging();
+  const profiles = createProfiles({
+    numbers,
+    stage: (step) => staging.add(step),
+    context: {
+      traffic: createTrafficPeers(peers),
+      setsOf: (plane) => peers.setsOf(plane),
+      namedPorts,
+      aggregateOf: aggregate,
+    },
+    limits,
+    onDirty: (profile) => dirty.add(profile),
+  });
 
-export interface SpeakingRule extends RuleName {
-  readonly number: number;
-  readonly verdict: "allow" | "deny";
-  /** The plane in which it says so, and for which protocol and ports. */
-  readonly identity: IdentityNumber;
-  readonly protocol: number;
-  readonly port: number;
-  readonly portPrefixBits: number;
+  function takeEndpoints(): Map<string, EndpointChange> {
+    const changes = new Map<string, EndpointChange>();
+    const fresh = profiles.takeFresh();
+    // Endpoints of one profile share one map.
+    const wholes = new Map<Profile, EndpointChange>();
+    for (const profile of dirty) {
+      // Nobody has it any more.
+      if (profile.endpoints.size === 0) continue;
+      const change = profile.refresh();
+      if (change === undefined) continue;
+      if (change.kind !== "changed") wholes.set(profile, change);
+      for (const key of profile.endpoints) if (!fresh.has(key)) changes.set(key, change);
+    }
+    dirty.clear();
+    for (const key of fresh) {
+      const profile = profiles.of(key);
+      if (profile === undefined) continue;
+      const whole = wholes.get(profile) ?? profile.whole();
+      wholes.set(profile, whole);
+      changes.set(key, whole);
+    }
+    return changes;
+  }
+
+  return {
+    setPolicy(key, policy) {
+      const before = policies.get(key);
+      if (JSON.stringify(before) === JSON.stringify(policy)) return;
+      const compiled = policy === undefined ? [] : compilePolicy(key, { policy, numbers: rules });
+      if (policy === undefined) policies.delete(key);
+      else policies.set(key, policy);
+      for (const { traffic } of profiles.setRules(key, compiled)) {
+        for (const { rule } of traffic) rules.release(rule);
+      }
+    },
+    setIdentity(number, labels) {
+      if (!profiles.setIdentity(number, labels)) return;
+      peers.setIdentity(number, labels);
+    },
+    setNamedPorts: (owner, ports) => namedPorts.set(owner, ports),
+    setEndpoint: (key, endpoint) => profiles.setEndpoint(key, endpoint),
+    take() {
+      numbers.retire();
+      staging.run({ holdNew: numbers.isNew });
+      const endpoints = takeEndpoints();
+      return {
+        endpoints,
+        rows: numbers.takeRows(),
+        unfinished: numbers.isResting || staging.isWaiting,
+      };
+    },
+    entriesOf: (key) => profiles.of(key)?.entries(),
+    stateOf(key) {
+      const profile = profiles.of(key);
+      if (profile === undefined) return undefined;
+      const { ingress, egress } = profile.sides;
+      return {
+        identity: profile.identity,
+        defaultDeny: { ingress: ingress.isDefaultDeny, egress: egress.isDefaultDeny },
+        closed: profile.closed,
+        entries: profile.size,
+        policies: [...new Set([...profile.rules].map(({ policy }) => policy))].sort(),
+      };
+    },
+    rows: () => numbers.rows(),
+    numberOfAddress: (address) => numbers.numberOfAddress(address),
+    ruleOf(number) {
+      const name = rules.nameOf(number);
+      return name === undefined ? [] : [name];
+    },
+    explain({ endpoint, ...packet }) {
+      const profile = profiles.of(endpoint);
+      if (profile === undefined) return undefined;
+      const side = profile.sides[packet.direction];
+      const { closed } = profile;
+      return explainPacket(packet, {
+        side,
+        closed,
+        aggregate: aggregate(packet.identity),
+        nameOf: (number) => rules.nameOf(number),
+      });
+    },
+    costOf: (key) => profiles.of(key)?.costs() ?? new Map(),
+  };
 }

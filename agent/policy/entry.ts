@@ -46,10 +46,6 @@ export function entryKey(entry: Omit<PolicyEntry, "verdict" | "rule">): string {
   return `${direction} ${identity} ${protocol} ${port}/${portPrefixBits}`;
 }
 
-export function sameEntry(a: PolicyEntry, b: PolicyEntry): boolean {
-  return a.verdict === b.verdict && a.rule === b.rule && entryKey(a) === entryKey(b);
-}
-
 export function isOrdinaryIdentity(identity: IdentityNumber): boolean {
   return identity >= FIRST_ORDINARY_IDENTITY && identity < FIRST_CIDR_NUMBER;
 }
