@@ -2,7 +2,8 @@
 //
 //   ROOT/maps/NAME       every map, with its rows
 //   ROOT/links/HOOK      cgroup programs (connect4, tcp_events …), attached for as long as the pin stays
-//   ROOT/programs/NAME   from_pod, to_overlay, from_overlay: what tc filters are made from
+//   ROOT/programs/NAME   from_pod, to_pod, to_overlay, from_overlay: what tc filters are made from;
+//                        collect: run by whoever wants it (connections.ts)
 //
 // Opening loads new programs and adopts the maps and links that are there: forwarding does not
 // notice. Closing gives only this process's file descriptors back; removeDatapath ends it all.
@@ -23,7 +24,7 @@ import { openPinnedMap, type BpfMap } from "./map.ts";
 import { isBpffs } from "./mounts.ts";
 import { loadObject, openObject, type LoadOptions } from "./object.ts";
 import { replacePin } from "./pin.ts";
-import { attachClassifier, detachClassifier, interfaceIndexFromName } from "./tc.ts";
+import { attachClassifier, detachClassifier, hasClassifier, interfaceIndexFromName } from "./tc.ts";
 
 export type DropName = keyof typeof DropReason;
 export type CounterName = keyof typeof Counter;
@@ -76,7 +77,7 @@ export interface DatapathOptions {
 
 export interface Datapath extends Disposable {
   readonly maps: DatapathMaps;
-  /** Attaches from_pod to the host side of a pod's veth pair, anew after each open. */
+  /** Attaches from_pod and to_pod to the host side of a pod's veth pair, anew after each open. */
   attachPod(ifindex: number): void;
   /** Gives file descriptors back; forwarding goes on. */
   close(): void;
@@ -148,10 +149,31 @@ export function openDatapathMaps(bpfRoot: string): DatapathMaps {
   }
 }
 
-/** Attaches the pinned from_pod; needs no open datapath, so the CNI plugin can do it alone. */
+/** The program at each side of a pod's host interface, as the interface sees it. */
+const POD_PROGRAMS = { ingress: "from_pod", egress: "to_pod" } as const;
+const POD_DIRECTIONS = ["egress", "ingress"] as const;
+
+/**
+ * Attaches the pinned to_pod and from_pod; needs no open datapath, so the CNI plugin can do it
+ * alone.
+ */
 export function attachPod(bpfRoot: string, ifindex: number): void {
-  const programPath = join(bpfRoot, "programs", "from_pod");
-  attachClassifier({ ifindex, direction: "ingress", programPath });
+  for (const direction of POD_DIRECTIONS) {
+    const programPath = join(bpfRoot, "programs", POD_PROGRAMS[direction]);
+    attachClassifier({ ifindex, direction, programPath });
+  }
+}
+
+/** Of an interface that stays without us. Detaching what is not attached is success. */
+export function detachPod(ifindex: number): void {
+  for (const direction of POD_DIRECTIONS) detachClassifier({ ifindex, direction });
+}
+
+/** The programs that should be at the pod's host interface and are not. */
+export function missingPodPrograms(ifindex: number): string[] {
+  return POD_DIRECTIONS.filter((direction) => !hasClassifier({ ifindex, direction })).map(
+    (direction) => POD_PROGRAMS[direction],
+  );
 }
 
 /**

@@ -63,3 +63,22 @@ export const sendMessages: (
   count: number,
   flags: number,
 ) => number = libc.func("int sendmmsg(int fd, void *messages, unsigned int count, int flags)");
+
+/** Returns where the memory begins; the largest number there is, when it fails. */
+export const mapMemory: (
+  address: null,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => bigint = libc.func(
+  "uintptr_t mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)",
+);
+export const unmapMemory: (address: bigint, length: number) => number = libc.func(
+  "int munmap(uintptr_t addr, size_t length)",
+);
+export const pageSize: () => number = libc.func("int getpagesize(void)");
+/** The memory itself, without a copy; not to be touched once it is unmapped. */
+export const viewOf: (address: bigint, length: number) => ArrayBuffer = (address, length) =>
+  koffi.view(address, length);

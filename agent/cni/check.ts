@@ -1,5 +1,6 @@
 // CHECK: looks whether a pod still has all that ADD gave it, and names everything that is not so.
-import { hasClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
+import { missingPodPrograms } from "../../bpf/datapath.ts";
+import { interfaceIndexFromName } from "../../bpf/tc.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import { pairOfRecord, type AddressRecord } from "./address-book.ts";
 import { attachmentFromRecords, datapathPodOf, type PodRequest } from "./attach.ts";
@@ -118,8 +119,8 @@ function findDatapathAndProgramFaults(pod: DatapathPod, bpfRoot: string): string
   const { hostInterface } = pod;
   try {
     const faults = findDatapathFaults(bpfRoot, pod);
-    if (!hasClassifier({ ifindex: interfaceIndexFromName(hostInterface), direction: "ingress" })) {
-      faults.push(`"${hostInterface}" has lost its program`);
+    for (const program of missingPodPrograms(interfaceIndexFromName(hostInterface))) {
+      faults.push(`"${hostInterface}" has lost its program ${program}`);
     }
     return faults;
   } catch (error) {

@@ -1,14 +1,14 @@
-// The plugin's part of the node's datapath: the pinned program at a pod's host side, and the
+// The plugin's part of the node's datapath: the pinned programs at a pod's host side, and the
 // pod's rows in the `endpoints` map. Works with what is pinned; no agent has to run.
 import { join } from "node:path";
 import { parseAddress } from "../../mesh/core/address.ts";
 import { isMeshError } from "../../mesh/core/errors.ts";
 import { mapAddressFromAddress } from "../../bpf/address.ts";
-import { attachPod } from "../../bpf/datapath.ts";
+import { attachPod, detachPod } from "../../bpf/datapath.ts";
 import type { Endpoint, EndpointKey } from "../../bpf/gen/layout.ts";
 import { endpointsMap } from "../../bpf/gen/maps.ts";
 import { openPinnedMap, type BpfMap } from "../../bpf/map.ts";
-import { detachClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
+import { interfaceIndexFromName } from "../../bpf/tc.ts";
 import { macBytes, type PairNames } from "./wiring.ts";
 
 /** A pod as the datapath knows it. */
@@ -16,7 +16,7 @@ export interface DatapathPod extends PairNames {
   readonly addresses: readonly string[];
 }
 
-/** The rows first: with the program attached, a pod without them would be taken for a stranger. */
+/** The rows first: with the programs attached, a pod without them would be taken for a stranger. */
 export function connectPod(bpfRoot: string, pod: DatapathPod): void {
   const ifindex = interfaceIndexFromName(pod.hostInterface);
   const endpoint = endpointFromPod(pod, ifindex);
@@ -61,10 +61,10 @@ export function findDatapathFaults(bpfRoot: string, pod: DatapathPod): string[] 
   });
 }
 
-/** The program of an interface that stays without us. Success if either is gone. */
-export function detachProgram(hostInterface: string): void {
+/** The programs of an interface that stays without us. Success if either is gone. */
+export function detachPrograms(hostInterface: string): void {
   try {
-    detachClassifier({ ifindex: interfaceIndexFromName(hostInterface), direction: "ingress" });
+    detachPod(interfaceIndexFromName(hostInterface));
   } catch (error) {
     if (!isMeshError(error, "not_found")) throw error;
   }

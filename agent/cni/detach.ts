@@ -3,7 +3,7 @@
 import { runCommand } from "../../mesh/core/child-process.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { pairOfRecord, type AddressBook, type AddressRecord } from "./address-book.ts";
-import { detachProgram, disconnectPod } from "./datapath.ts";
+import { detachPrograms, disconnectPod } from "./datapath.ts";
 import type { CniEnvironment } from "./request.ts";
 import { pairNames } from "./wiring.ts";
 
@@ -20,7 +20,7 @@ export async function detachPod(
     const { podMac } = pairOfRecord(record);
     disconnectPod(record.bpfRoot, { addresses: [record.address], podMac });
     // Whoever made it deletes it next, and has other uses for it until then.
-    if (record.pair !== undefined) detachProgram(record.pair.hostInterface);
+    if (record.pair !== undefined) detachPrograms(record.pair.hostInterface);
   }
   for (const record of records) await book.giveBack(record);
   await book.clear(pod);

@@ -18,7 +18,7 @@ export async function checkStatus(stateDirectory: string): Promise<void> {
   }
   const pins = [
     join(node.bpfRoot, "maps", endpointsMap.name),
-    join(node.bpfRoot, "programs", "from_pod"),
+    ...["from_pod", "to_pod"].map((name) => join(node.bpfRoot, "programs", name)),
   ];
   const missing = pins.filter((path) => !existsSync(path));
   if (missing.length === 0) return;

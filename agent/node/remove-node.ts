@@ -3,8 +3,8 @@
 // cannot do keeps none of the others from being done.
 import { access, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { removeDatapath } from "../../bpf/datapath.ts";
-import { detachClassifier, interfaceIndexFromName } from "../../bpf/tc.ts";
+import { detachPod, removeDatapath } from "../../bpf/datapath.ts";
+import { interfaceIndexFromName } from "../../bpf/tc.ts";
 import { isMeshError, messageFromError, MeshError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { findCgroupPath } from "../apply/cgroup-place.ts";
@@ -149,7 +149,7 @@ async function removePodInterfaces(
 ): Promise<void> {
   for (const { pair } of await recordsOfEveryPod(stateDirectory)) {
     const ifindex = pair === undefined ? undefined : indexOrMissing(pair.hostInterface);
-    if (ifindex !== undefined) detachClassifier({ ifindex, direction: "ingress" });
+    if (ifindex !== undefined) detachPod(ifindex);
   }
   for (const link of await ip.query(["link", "show"], signal)) {
     const name = String(link["ifname"]);

@@ -418,20 +418,36 @@ export interface Denial {
   readonly lastReportNs: bigint;
   readonly packets: bigint;
   readonly bytes: bigint;
+  readonly remoteIdentity: number;
+  readonly rule: number;
+  readonly tcpFlags: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
 }
 
 export const denialCodec: Codec<Denial> = {
   name: "denial",
-  size: 24,
+  size: 40,
   encode(value, memory, offset) {
     memory.view.setBigUint64(offset, value.lastReportNs, true);
     memory.view.setBigUint64(offset + 8, value.packets, true);
     memory.view.setBigUint64(offset + 16, value.bytes, true);
+    memory.view.setUint32(offset + 24, value.remoteIdentity, true);
+    memory.view.setUint32(offset + 28, value.rule, true);
+    memory.view.setUint8(offset + 32, value.tcpFlags);
+    memory.view.setUint8(offset + 33, value.icmpType);
+    memory.view.setUint8(offset + 34, value.icmpCode);
+    clearBytes(memory, offset + 35, 5);
   },
   decode: (memory, offset) => ({
     lastReportNs: memory.view.getBigUint64(offset, true),
     packets: memory.view.getBigUint64(offset + 8, true),
     bytes: memory.view.getBigUint64(offset + 16, true),
+    remoteIdentity: memory.view.getUint32(offset + 24, true),
+    rule: memory.view.getUint32(offset + 28, true),
+    tcpFlags: memory.view.getUint8(offset + 32),
+    icmpType: memory.view.getUint8(offset + 33),
+    icmpCode: memory.view.getUint8(offset + 34),
   }),
 };
 
@@ -442,6 +458,7 @@ export interface DenialKey {
   readonly destinationPort: number;
   readonly protocol: number;
   readonly reason: number;
+  readonly direction: TrafficDirection;
   readonly ifindex: number;
 }
 
@@ -455,7 +472,8 @@ export const denialKeyCodec: Codec<DenialKey> = {
     memory.view.setUint16(offset + 34, value.destinationPort, false);
     memory.view.setUint8(offset + 36, value.protocol);
     memory.view.setUint8(offset + 37, value.reason);
-    clearBytes(memory, offset + 38, 2);
+    memory.view.setUint8(offset + 38, value.direction);
+    clearBytes(memory, offset + 39, 1);
     memory.view.setUint32(offset + 40, value.ifindex, true);
   },
   decode: (memory, offset) => ({
@@ -465,6 +483,7 @@ export const denialKeyCodec: Codec<DenialKey> = {
     destinationPort: memory.view.getUint16(offset + 34, false),
     protocol: memory.view.getUint8(offset + 36),
     reason: memory.view.getUint8(offset + 37),
+    direction: memory.view.getUint8(offset + 38) as TrafficDirection,
     ifindex: memory.view.getUint32(offset + 40, true),
   }),
 };
@@ -683,6 +702,7 @@ export interface Fragment {
   readonly destinationPort: number;
   readonly icmpType: number;
   readonly icmpCode: number;
+  readonly protocol: number;
 }
 
 export const fragmentCodec: Codec<Fragment> = {
@@ -693,13 +713,15 @@ export const fragmentCodec: Codec<Fragment> = {
     memory.view.setUint16(offset + 2, value.destinationPort, false);
     memory.view.setUint8(offset + 4, value.icmpType);
     memory.view.setUint8(offset + 5, value.icmpCode);
-    clearBytes(memory, offset + 6, 2);
+    memory.view.setUint8(offset + 6, value.protocol);
+    clearBytes(memory, offset + 7, 1);
   },
   decode: (memory, offset) => ({
     sourcePort: memory.view.getUint16(offset, false),
     destinationPort: memory.view.getUint16(offset + 2, false),
     icmpType: memory.view.getUint8(offset + 4),
     icmpCode: memory.view.getUint8(offset + 5),
+    protocol: memory.view.getUint8(offset + 6),
   }),
 };
 

@@ -15,12 +15,12 @@ enum counter {
 	COUNTER_HOST_TO_OVERLAY = 6,
 	COUNTER_OVERLAY_TO_POD = 7,
 	COUNTER_OVERLAY_TO_STACK = 8,
-	COUNTER_PROBE_ANSWERED = 9, /* Replies to this node's own probes. */
-	COUNTER_FLOW_RECORDS_LOST = 10,	     /* No room in the ring buffer. */
+	COUNTER_PROBE_ANSWERED = 9,	/* Replies to this node's own probes. */
+	COUNTER_FLOW_RECORDS_LOST = 10, /* No room in the ring buffer. */
 	COUNTER_CONNECTION_OPENED = 11,
 	COUNTER_CONNECTION_JUDGED_AGAIN = 12, /* Another revision, or another identity. */
-	COUNTER_CONNECTION_CUT = 13,	     /* Judged again, and no longer allowed. */
-	COUNTER_CONNECTION_COLLECTED = 14,   /* Silent for too long, or closed. */
-	COUNTER_CONNECTION_UNTRACKED = 15,   /* No room: its packets are judged one by one. */
+	COUNTER_CONNECTION_CUT = 13,	      /* Judged again, and no longer allowed. */
+	COUNTER_CONNECTION_COLLECTED = 14,    /* Silent for too long, or closed. */
+	COUNTER_CONNECTION_UNTRACKED = 15,    /* No room: its packets are judged one by one. */
 	COUNTER_COUNT = 16,
 };

@@ -107,7 +107,7 @@ struct connection {
 	__u64 reported_received_packets;
 	__u64 reported_received_bytes;
 	__u32 remote_identity;
-	__u32 rule; /* That allowed it; 0 where none had to. */
+	__u32 rule;	/* That allowed it; 0 where none had to. */
 	__u32 revision; /* Of policy_state, under which it was allowed. */
 	__u32 ifindex;
 	__u8 direction holds(traffic_direction); /* Egress: the endpoint opened it. */
@@ -130,7 +130,7 @@ struct fragment_key {
 	__u8 source[ADDRESS_BYTES];
 	__u8 destination[ADDRESS_BYTES];
 	__u32 identification; /* In network order. */
-	__u8 protocol;
+	__u8 protocol;	      /* IPv6: 0, the identification alone tells. */
 	__u8 pad[3];
 };
 _Static_assert(sizeof(struct fragment_key) == 40, "fragment_key");
@@ -140,7 +140,8 @@ struct fragment {
 	__be16 destination_port;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u8 pad[2];
+	__u8 protocol;
+	__u8 pad;
 };
 _Static_assert(sizeof(struct fragment) == 8, "fragment");
 
@@ -152,7 +153,8 @@ struct denial_key {
 	__be16 destination_port;
 	__u8 protocol;
 	__u8 reason; /* enum drop_reason */
-	__u8 pad[2];
+	__u8 direction holds(traffic_direction);
+	__u8 pad;
 	__u32 ifindex;
 };
 _Static_assert(sizeof(struct denial_key) == 44, "denial_key");
@@ -161,8 +163,14 @@ struct denial {
 	__u64 last_report_ns;
 	__u64 packets;
 	__u64 bytes;
+	__u32 remote_identity; /* As at first. */
+	__u32 rule;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 pad[5];
 };
-_Static_assert(sizeof(struct denial) == 24, "denial");
+_Static_assert(sizeof(struct denial) == 40, "denial");
 
 /*
  * flow_records: a ring buffer of these. Source and destination are those of the packet that made
@@ -178,13 +186,13 @@ struct flow_record {
 	__u8 destination[ADDRESS_BYTES];
 	__u32 source_identity;
 	__u32 destination_identity;
-	__u32 ifindex; /* The endpoint that saw it. */
-	__u32 rule;    /* That decided; 0: none did. */
+	__u32 ifindex;	    /* The endpoint that saw it. */
+	__u32 rule;	    /* That decided; 0: none did. */
 	__be16 source_port; /* 0 for ICMP. */
 	__be16 destination_port;
 	__u8 kind holds(flow_kind);
 	__u8 verdict holds(flow_verdict);
-	__u8 drop_reason; /* enum drop_reason; 0: not dropped. */
+	__u8 drop_reason;			 /* enum drop_reason; 0: not dropped. */
 	__u8 direction holds(traffic_direction); /* Of the connection, at this endpoint. */
 	__u8 is_reply;
 	__u8 protocol;

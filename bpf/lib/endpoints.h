@@ -2,6 +2,7 @@
 /* The pods of this node, and delivery to them. */
 #pragma once
 #include "../include/layout.h"
+#include "identity.h"
 #include "packet.h"
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -26,15 +27,12 @@ static __always_inline const struct endpoint *find_endpoint(const __u8 *address)
 	return bpf_map_lookup_elem(&endpoints, &key);
 }
 
-/*
- * Sends the packet out of the host side of the pod's veth pair. The identity travels in the mark,
- * where programs at that side find it; the mark is gone when the packet enters the pod.
- */
+/* Sends the packet out of the host side of the pod's veth pair; to_pod finds there who sent it. */
 static __always_inline int deliver_to_endpoint(struct __sk_buff *skb, const struct packet *packet,
 					       const struct endpoint *endpoint, __u32 identity)
 {
 	__builtin_memcpy(packet->ethernet->h_dest, endpoint->pod_mac, ETH_ALEN);
 	__builtin_memcpy(packet->ethernet->h_source, endpoint->host_mac, ETH_ALEN);
-	skb->mark = identity;
+	skb->mark = MARK_IDENTITY | identity;
 	return bpf_redirect(endpoint->ifindex, 0);
 }

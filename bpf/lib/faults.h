@@ -77,9 +77,8 @@ static __always_inline bool flow_is_affected(struct __sk_buff *skb, const struct
 }
 
 /* What becomes of a packet to or from a node of the cluster `peer` (0: unknown). */
-static __always_inline enum fault_outcome meet_fault(struct __sk_buff *skb,
-						     const struct packet *packet, __u16 peer,
-						     enum fault_direction direction)
+static __noinline enum fault_outcome meet_fault(struct __sk_buff *skb, const struct packet *packet,
+						__u16 peer, enum fault_direction direction)
 {
 	struct fault *fault = find_fault(peer, direction);
 	enum fault_outcome outcome = FAULT_SPARES;

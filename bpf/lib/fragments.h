@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
 /* The ports of fragmented packets, which only the first fragment has. */
 #pragma once
+#include "../include/drop.h"
 #include "../include/layout.h"
 #include "../include/policy.h"
 #include <linux/bpf.h>

@@ -12,7 +12,6 @@
 #pragma once
 #include "../include/layout.h"
 #include "address.h"
-#include "config.h"
 #include "counters.h"
 #include "drops.h"
 #include "endpoints.h"
@@ -20,6 +19,7 @@
 #include "identity.h"
 #include "ipcache.h"
 #include "packet.h"
+#include "policy_mode.h"
 #include "probes.h"
 #include "refusal.h"
 #include <linux/bpf.h>
@@ -46,8 +46,8 @@ static __always_inline int drop_packet(enum drop_reason reason)
 #define REFUSAL_MARK 0x7265666e
 
 /* Sets the node to which the tunnel device will send the packet; 0 or a negative errno. */
-static __always_inline long set_tunnel(struct __sk_buff *skb, const __u8 *tunnel_endpoint,
-				       __u32 identity)
+static __noinline long set_tunnel(struct __sk_buff *skb, const __u8 *tunnel_endpoint,
+				  __u32 identity)
 {
 	struct bpf_tunnel_key key = {.tunnel_id = identity, .tunnel_ttl = TUNNEL_TTL};
 
@@ -153,6 +153,24 @@ static __always_inline int handle_to_overlay(struct __sk_buff *skb)
 	return TC_ACT_OK;
 }
 
+/*
+ * Whether a pod may take the packet for what it claims: the sender must be a node of the cluster
+ * that the source belongs to, and the number one that it may send under. A source that nobody here
+ * knows is believed to be one of the sender's.
+ */
+static __always_inline enum drop_reason check_sender(const struct tunnel *tunnel,
+						     const struct ipcache_entry *source)
+{
+	const struct ipcache_entry *node = find_ipcache_entry(tunnel->endpoint);
+
+	if (!node || node->identity != IDENTITY_REMOTE_NODE)
+		return DROP_TUNNEL_SENDER;
+	if (source && source->cluster_id && source->cluster_id != node->cluster_id)
+		return DROP_TUNNEL_SENDER;
+	return may_send_under(tunnel->identity, node->cluster_id) ? DROP_NONE
+								  : DROP_TUNNEL_IDENTITY;
+}
+
 /* Whether the packet was a reply that only this program waits for. */
 static __always_inline bool take_probe(struct __sk_buff *skb, const struct packet *packet,
 				       const struct ipcache_entry *source, __u32 identity)
@@ -182,6 +200,7 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb)
 	const struct ipcache_entry *source;
 	const struct endpoint *endpoint;
 	struct packet packet = {};
+	enum drop_reason reason;
 	struct tunnel tunnel;
 
 	if (!get_tunnel(skb, &tunnel)) {
@@ -209,6 +228,9 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb)
 	}
 	endpoint = find_endpoint(packet.destination);
 	if (endpoint) {
+		reason = policy_mode() == POLICY_OFF ? DROP_NONE : check_sender(&tunnel, source);
+		if (reason != DROP_NONE)
+			return drop_packet(reason);
 		count_event(COUNTER_OVERLAY_TO_POD);
 		return deliver_to_endpoint(skb, &packet, endpoint, tunnel.identity);
 	}

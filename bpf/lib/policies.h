@@ -3,7 +3,10 @@
 #pragma once
 #include "../include/layout.h"
 #include "../include/policy.h"
+#include "identity.h"
+#include "passage.h"
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 
 /* A node of 500 pods, with room for one ten times as dense. */
@@ -12,12 +15,10 @@
 /* What an endpoint's policy may cost; more closes it. A map of another size takes its place too. */
 #define POLICY_ENTRIES_MAX 16384
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct policy_node);
-} policy_node SEC(".maps");
+/* A whole key: what a packet is looked up with. */
+#define POLICY_KEY_BITS 64
+/* No verdict of enum policy_verdict. */
+#define POLICY_NONE 0
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -44,28 +45,101 @@ struct {
 } policies SEC(".maps");
 
 /*
- * What one plane says. Key and entry are named here whole: in the description of a map within a
- * map the compiler only says that there are such structs, unless something else needs them.
+ * Who asks to reach an endpoint, or whom it asks for, and the answer. Key and entry stand here
+ * whole: in the description of a map within a map the compiler only says that there are such
+ * structs, unless something else needs them.
  */
-struct plane {
-	struct policy_entry entry;
+struct question {
+	struct policy_key key;
+	struct policy_entry answer;
+	__u32 ifindex;
 };
 
-/* Of the entries that cover the key, the one with the longest prefix; 0 if there is none. */
-__noinline int find_policy_entry(__u32 ifindex, const struct policy_key *key, struct plane *found)
+/* What one plane says; `answer` is what has been said so far. */
+static __always_inline __u8 ask_plane(void *policy, struct policy_key *key, __u32 identity,
+				      struct policy_entry *answer)
 {
-	struct interface_key endpoint = {.ifindex = ifindex};
 	const struct policy_entry *entry;
+
+	key->identity = identity;
+	entry = bpf_map_lookup_elem(policy, key);
+	if (!entry || (entry->verdict != POLICY_ALLOW && entry->verdict != POLICY_DENY))
+		return POLICY_NONE;
+	if (answer->verdict == POLICY_NONE || entry->verdict == POLICY_DENY)
+		*answer = *entry;
+	return entry->verdict;
+}
+
+/*
+ * Three planes: the identity itself, those it is one of, anybody. In each the longest prefix
+ * counts; a deny of any plane wins over the allows of all. Not static: the verifier then takes it
+ * by itself, whatever its callers know.
+ */
+__noinline int ask_policy(struct question *question)
+{
+	struct interface_key endpoint = {};
+	struct policy_entry answer = {};
+	struct policy_key key;
+	__u32 identity, aggregate;
+	bool denied;
 	void *policy;
 
-	if (!key || !found)
-		return 0;
+	if (!question)
+		return DROP_POLICY_PENDING;
+	endpoint.ifindex = question->ifindex;
+	key = question->key;
+	key.prefix_length = POLICY_KEY_BITS;
+	identity = key.identity;
+	aggregate = aggregate_of(identity);
 	policy = bpf_map_lookup_elem(&policies, &endpoint);
 	if (!policy)
-		return 0;
-	entry = bpf_map_lookup_elem(policy, key);
-	if (!entry)
-		return 0;
-	found->entry = *entry;
-	return 1;
+		return DROP_POLICY_PENDING;
+	denied = ask_plane(policy, &key, identity, &answer) == POLICY_DENY;
+	if (!denied && aggregate != AGGREGATE_ANYBODY)
+		denied = ask_plane(policy, &key, aggregate, &answer) == POLICY_DENY;
+	if (!denied)
+		denied = ask_plane(policy, &key, AGGREGATE_ANYBODY, &answer) == POLICY_DENY;
+	question->answer = answer;
+	if (denied)
+		return DROP_POLICY_DENY_RULE;
+	return answer.verdict == POLICY_ALLOW ? DROP_NONE : DROP_POLICY_DENIED;
+}
+
+static __always_inline const struct policy_state *find_policy_state(__u32 ifindex)
+{
+	struct interface_key key = {.ifindex = ifindex};
+
+	return bpf_map_lookup_elem(&policy_state, &key);
+}
+
+/* Whether anything may pass at all, before any rule is asked. */
+static __always_inline enum drop_reason check_enforcement(__u8 mode,
+							  const struct policy_state *state)
+{
+	if (!state)
+		return mode == POLICY_OPEN ? DROP_NONE : DROP_POLICY_PENDING;
+	return state->enforcement == ENFORCEMENT_ON ? DROP_NONE : DROP_POLICY_OVERFLOW;
+}
+
+/*
+ * Whether the endpoint's policy allows whoever opened the connection to. Without a policy it does,
+ * by no rule: then the node is open. The port is that of who did not open it.
+ */
+static __always_inline enum drop_reason judge(struct passage *passage, __u8 direction,
+					      const struct policy_state *state)
+{
+	struct question question = {.ifindex = passage->ifindex};
+	enum drop_reason reason;
+
+	passage->rule = 0;
+	if (!state)
+		return DROP_NONE;
+	question.key.identity = passage->remote_identity;
+	question.key.direction = direction;
+	question.key.protocol = passage->key.protocol;
+	question.key.port =
+		direction == TRAFFIC_EGRESS ? passage->key.remote_port : passage->key.local_port;
+	reason = ask_policy(&question);
+	passage->rule = question.answer.rule;
+	return reason;
 }

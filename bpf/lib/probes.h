@@ -7,6 +7,7 @@
 #include "../include/layout.h"
 #include "address.h"
 #include "clusters.h"
+#include "icmp.h"
 #include "transport.h"
 #include <linux/bpf.h>
 #include <linux/in.h>
@@ -29,11 +30,6 @@ struct {
 	__type(key, __u32); /* Cluster id of the sender. */
 	__type(value, struct probe_request);
 } probe_requests SEC(".maps");
-
-#define ICMPV4_ECHO_REPLY 0
-#define ICMPV4_ECHO_REQUEST 8
-#define ICMPV6_ECHO_REQUEST 128
-#define ICMPV6_ECHO_REPLY 129
 
 /* RFC 792 and RFC 4443, with a probe's payload. */
 struct probe_message {

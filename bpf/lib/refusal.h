@@ -16,6 +16,7 @@
  *   sum of all with P in the field = ~P, as receivers want it; ~(~P) = P.
  */
 #pragma once
+#include "icmp.h"
 #include "packet.h"
 #include "transport.h"
 #include <linux/bpf.h>
@@ -30,11 +31,6 @@
 
 #define REFUSAL_TTL 64
 #define IPV4_DO_NOT_FRAGMENT 0x4000
-/* Destination unreachable, port unreachable. */
-#define ICMPV4_UNREACHABLE 3
-#define ICMPV4_PORT 3
-#define ICMPV6_UNREACHABLE 1
-#define ICMPV6_PORT 4
 /* Of the refused datagram's transport header: what names its socket. */
 #define QUOTED_TRANSPORT_BYTES 8
 
@@ -245,18 +241,22 @@ static __always_inline bool refuse_ipv6_datagram(struct __sk_buff *skb, const st
  * The packet becomes its own refusal, to be sent to where it came from. False for what nobody
  * answers: fragments, other protocols, packets with IP options. Ends all pointers into the packet.
  */
-static __always_inline bool turn_into_refusal(struct __sk_buff *skb, const struct packet *packet)
+static __noinline bool turn_into_refusal(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct transport transport = {};
+	const struct ipv6hdr *ipv6 = packet->ipv6;
+	const struct iphdr *ipv4 = packet->ipv4;
 
 	read_transport(packet, &transport);
 	if (!transport.plain)
 		return false;
-	if (transport.protocol == IPPROTO_TCP)
-		return packet->ipv4 ? refuse_ipv4_segment(skb, packet->ipv4, &transport)
-				    : refuse_ipv6_segment(skb, packet->ipv6, &transport);
-	if (transport.protocol == IPPROTO_UDP)
-		return packet->ipv4 ? refuse_ipv4_datagram(skb, packet->ipv4)
-				    : refuse_ipv6_datagram(skb, packet->ipv6);
+	if (transport.protocol == IPPROTO_TCP && ipv4)
+		return refuse_ipv4_segment(skb, ipv4, &transport);
+	if (transport.protocol == IPPROTO_TCP && ipv6)
+		return refuse_ipv6_segment(skb, ipv6, &transport);
+	if (transport.protocol == IPPROTO_UDP && ipv4)
+		return refuse_ipv4_datagram(skb, ipv4);
+	if (transport.protocol == IPPROTO_UDP && ipv6)
+		return refuse_ipv6_datagram(skb, ipv6);
 	return false;
 }

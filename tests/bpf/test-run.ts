@@ -12,6 +12,7 @@ export type Verdict = "ok" | "shot" | "redirect";
 
 /** struct __sk_buff of linux/bpf.h. */
 const CONTEXT_BYTES = 192;
+const MARK_OFFSET = 8;
 const PRIORITY_OFFSET = 32;
 
 /** Programs may grow a packet by headers, never by more. */
@@ -20,22 +21,29 @@ const HEADROOM = 256;
 export interface TestRun {
   readonly verdict: Verdict | undefined;
   readonly packet: Uint8Array;
-  /** skb->priority afterwards. */
+  /** skb->priority and skb->mark afterwards. */
   readonly priority: number;
+  readonly mark: number;
 }
 
-export function runProgram(path: string, packet: Uint8Array): TestRun {
+export function runProgram(
+  path: string,
+  packet: Uint8Array,
+  { mark = 0 }: { readonly mark?: number } = {},
+): TestRun {
   const out = new Uint8Array(packet.length + HEADROOM);
-  const context = new Uint8Array(CONTEXT_BYTES);
+  const before = Buffer.alloc(CONTEXT_BYTES);
+  before.writeUInt32LE(mark, MARK_OFFSET);
+  const context = Buffer.alloc(CONTEXT_BYTES);
   const options: TestRunOptions = {
     sz: SIZE_OF.testRunOptions,
     data_in: packet,
     data_out: out,
     data_size_in: packet.length,
     data_size_out: out.length,
-    ctx_in: null,
+    ctx_in: before,
     ctx_out: context,
-    ctx_size_in: 0,
+    ctx_size_in: before.length,
     ctx_size_out: context.length,
     retval: 0,
     repeat: 1,
@@ -48,6 +56,7 @@ export function runProgram(path: string, packet: Uint8Array): TestRun {
   return {
     verdict: VERDICTS[options.retval],
     packet: out.subarray(0, options.data_size_out),
-    priority: Buffer.from(context.buffer).readUInt32LE(PRIORITY_OFFSET),
+    priority: context.readUInt32LE(PRIORITY_OFFSET),
+    mark: context.readUInt32LE(MARK_OFFSET),
   };
 }

@@ -11,7 +11,7 @@ const LIMIT_MS = 600_000;
 /** Object → its programs, sorted. */
 const PROGRAMS = {
   overlay: "from_overlay to_overlay",
-  pod: "from_pod",
+  pod: "collect from_pod to_pod",
   socket:
     "connect4 connect6 getpeername4 getpeername6 recvmsg4 recvmsg6 sendmsg4 sendmsg6 sock_release",
   sockops: "tcp_events",
