@@ -207,6 +207,7 @@ function createParts(
       config.operations === undefined ? [] : leafEndpointsOf(profile, config.operations),
     source,
     identities: allocator,
+    policyScope: config.policyDefaultScope,
     store,
   });
   const claims = createClaims();

@@ -5,6 +5,7 @@ import { isAbsolute } from "node:path";
 import { isIP } from "node:net";
 import { MeshError } from "../mesh/core/errors.ts";
 import type { LogLevel } from "../mesh/core/logger.ts";
+import { POLICY_SCOPES, type PolicyScope } from "../mesh/core/policy.ts";
 import { parseOperations, type OperationsConfig } from "./nats/operations-config.ts";
 
 export interface ApiserverConfig {
@@ -20,6 +21,8 @@ export interface ApiserverConfig {
   readonly joinListen: string;
   /** Undefined: the cluster has no operations plane. */
   readonly operations: OperationsConfig | undefined;
+  /** What a policy's selector means that names no cluster. */
+  readonly policyDefaultScope: PolicyScope;
   readonly logLevel: LogLevel;
 }
 
@@ -62,6 +65,7 @@ const FIELDS = [
   "healthListen",
   "joinListen",
   "operations",
+  "policyDefaultScope",
   "logLevel",
 ];
 const ETCD_FIELDS = {
@@ -107,6 +111,11 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
   if (!isHostPort(joinListen)) throw wrong("joinListen", '"ADDRESS:PORT"');
   const level = LOG_LEVELS.find((known) => known === logLevel);
   if (level === undefined) throw wrong("logLevel", `one of ${LOG_LEVELS.join(", ")}`);
+  const scope = value["policyDefaultScope"] ?? "local";
+  const policyDefaultScope = POLICY_SCOPES.find((known) => known === scope);
+  if (policyDefaultScope === undefined) {
+    throw wrong("policyDefaultScope", `one of ${POLICY_SCOPES.join(", ")}`);
+  }
   const etcd = parseEtcd(value["etcd"], wrong);
   const { objects, operations } = value;
   if (objects !== undefined && etcd.mode !== "embedded") {
@@ -120,6 +129,7 @@ export function parseApiserverConfig(text: string, path: string): ApiserverConfi
     healthListen,
     joinListen,
     operations: operations === undefined ? undefined : parseOperations(operations, wrong),
+    policyDefaultScope,
     logLevel: level,
   };
 }

@@ -17,6 +17,7 @@ import {
   endpointsKind,
   identitiesKind,
   localDrainsKind,
+  localIdentitiesKind,
   localServicesKind,
   nodePodsKind,
   nodesKind,
@@ -65,7 +66,7 @@ export function createOwnSession(
     kinds: [
       nodesKind({ ...layout, table: nodes }),
       endpointsKind({ ...layout, table: endpoints }),
-      identitiesKind({ ...layout, table: identities }),
+      localIdentitiesKind({ cluster: name, table: identities }),
       localServicesKind({ cluster: name, table: services }),
       configuredPeersKind({ cluster: name, table: configuredPeers }),
       drainsKind({ ...layout, table: drains }),

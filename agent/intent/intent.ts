@@ -18,7 +18,10 @@ export interface ClusterIntent {
   readonly nodes: Table<MeshNode>;
   /** By address or prefix. */
   readonly endpoints: Table<EndpointAddress>;
-  /** By number: the label sets that the cluster's numbers stand for. */
+  /**
+   * By number: the label sets that the cluster's numbers stand for. Our own are all there, and
+   * are never synced while our own apiserver knows no policies.
+   */
   readonly identities: Table<IdentityRecord>;
   /** By id: what the cluster orders of itself. Never synced for one that knows no drains. */
   readonly drains: Table<DrainRecord>;

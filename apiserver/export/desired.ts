@@ -3,15 +3,22 @@
 import { createTable, type WritableTable } from "../../mesh/core/table.ts";
 import {
   EXPORTED_KINDS,
+  localIdentitiesPrefix,
+  localIdentitiesSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
+  podsPrefix,
+  podsSyncedKey,
+  policiesPrefix,
+  policiesSyncedKey,
   stateWatchPrefix,
   syncedKey,
   type ExportedKind,
 } from "../../mesh/kvstore/keys.ts";
 
-/** `local-services` are for our own agents, the others for our peers too. */
-export type DesiredKind = ExportedKind | "local-services";
+/** For our own agents only. */
+const LOCAL_KINDS = ["local-identities", "local-services", "policies", "pods"] as const;
+export type DesiredKind = ExportedKind | (typeof LOCAL_KINDS)[number];
 
 export interface Desired {
   readonly kind: DesiredKind;
@@ -31,17 +38,28 @@ export function createDesiredTables(cluster: string): DesiredTables {
     canaryKey: syncedKey({ cluster, kind, cached: false }),
     table: bufferTable(`export/${kind}`),
   });
+  const local = (
+    kind: (typeof LOCAL_KINDS)[number],
+    place: Pick<Desired, "prefix" | "canaryKey">,
+  ): Desired => ({ kind, ...place, table: bufferTable(`export/${kind}`) });
   return {
     nodes: exported("nodes"),
     identities: exported("identities"),
     ip: exported("ip"),
     services: exported("services"),
-    "local-services": {
-      kind: "local-services",
+    "local-identities": local("local-identities", {
+      prefix: localIdentitiesPrefix(cluster),
+      canaryKey: localIdentitiesSyncedKey(cluster),
+    }),
+    "local-services": local("local-services", {
       prefix: localServicesPrefix(cluster),
       canaryKey: localServicesSyncedKey(cluster),
-      table: bufferTable("export/local-services"),
-    },
+    }),
+    policies: local("policies", {
+      prefix: policiesPrefix(cluster),
+      canaryKey: policiesSyncedKey(cluster),
+    }),
+    pods: local("pods", { prefix: podsPrefix(cluster), canaryKey: podsSyncedKey(cluster) }),
   };
 }
 
@@ -49,7 +67,7 @@ export function createDesiredTables(cluster: string): DesiredTables {
 export const DESIRED_KINDS: readonly DesiredKind[] = [
   "identities",
   ...EXPORTED_KINDS.filter((kind) => kind !== "identities"),
-  "local-services",
+  ...LOCAL_KINDS,
 ];
 
 /** A row with the same bytes is no change. */

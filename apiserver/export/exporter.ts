@@ -6,6 +6,7 @@
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
+import type { PolicyScope } from "../../mesh/core/policy.ts";
 import type { LocalService } from "../../mesh/core/service.ts";
 import { runTasks, type Task } from "../../mesh/core/tasks.ts";
 import { runHeartbeat } from "../../mesh/kvstore/heartbeat.ts";
@@ -27,6 +28,7 @@ import {
 import type { Source } from "../source/objects.ts";
 import { bufferTable, createDesiredTables, DESIRED_KINDS, type DesiredKind } from "./desired.ts";
 import { createExportPlanner } from "./planner.ts";
+import { createPolicyPlanner } from "./policy-planner.ts";
 
 export interface ExporterOptions {
   readonly cluster: ClusterIdentity;
@@ -35,6 +37,8 @@ export interface ExporterOptions {
   readonly leafEndpoints?: readonly string[];
   readonly source: Source;
   readonly identities: IdentityAllocator;
+  /** What a policy's selector means that names no cluster. */
+  readonly policyScope: PolicyScope;
   readonly store: WritableStore;
   readonly clock: Clock;
   readonly random: () => number;
@@ -63,6 +67,11 @@ export function createExporter(options: ExporterOptions): Exporter {
   const { cluster, clock } = options;
   const desired = createDesiredTables(cluster.name);
   const planner = createExportPlanner({ ...options, desired });
+  const policies = createPolicyPlanner({
+    ...options,
+    scope: options.policyScope,
+    desired: desired.policies,
+  });
   const single = bufferTable("export/cluster");
   single.put(
     clusterConfigKey(cluster.name),
@@ -84,20 +93,25 @@ export function createExporter(options: ExporterOptions): Exporter {
     }
   }
 
-  /** The heartbeat says that all we export is there, so it begins when that is true. */
+  /**
+   * The heartbeat says that all we export is there, so it begins when that is true. Policies have
+   * their own canary and are not waited for: a kind of theirs that cannot be listed must not make
+   * the whole cluster look dead.
+   */
   async function beat(signal: AbortSignal): Promise<void> {
     while (!isWhole()) await clock.sleep(WHOLE_CHECK_MS, signal);
     await runHeartbeat(options, signal);
   }
 
   function isWhole(): boolean {
-    return [...writers.values()].every((writer) => writer.status().synced);
+    return [...writers].every(([kind, writer]) => kind === "policies" || writer.status().synced);
   }
 
   return {
     run(signal) {
       const tasks: Task[] = [
         { name: "export planner", run: (inner) => planner.run(inner) },
+        { name: "policy planner", run: (inner) => policies.run(inner) },
         { name: "export retries", run: runRetries },
         { name: "heartbeat", run: beat },
         ...[...writers].map(([kind, writer]) => ({

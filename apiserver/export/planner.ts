@@ -9,24 +9,27 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { messageFromError } from "../../mesh/core/errors.ts";
+import type { IdentityNumber } from "../../mesh/core/identity.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import { tableSynced, type Table } from "../../mesh/core/table.ts";
 import { encodeEndpoint } from "../../mesh/kvstore/records/endpoint.ts";
 import { encodeIdentity, identityLabelsForPod } from "../../mesh/kvstore/records/identity.ts";
+import { NAMESPACE_LABEL } from "../../mesh/kvstore/records/identity-labels.ts";
 import { encodeLocalService } from "../../mesh/kvstore/records/local-service.ts";
 import { encodeNode } from "../../mesh/kvstore/records/node.ts";
+import { encodeLocalPod, localPodName } from "../../mesh/kvstore/records/pod.ts";
 import { encodeService } from "../../mesh/kvstore/records/service.ts";
 import type { IdentityAllocator } from "../identity/allocator.ts";
-import {
-  SOURCE_KINDS,
-  type PodObject,
-  type ServiceObject,
-  type SliceObject,
-  type Source,
-} from "../source/objects.ts";
+import type { PodObject, ServiceObject, SliceObject, Source } from "../source/objects.ts";
 import { backendsFromPods, backendsFromSlices, type Answering } from "./backends.ts";
 import type { DesiredTables } from "./desired.ts";
-import { endpointsFromPod, hasOwnAddresses } from "./endpoint-records.ts";
+import {
+  endpointsFromPod,
+  hasOwnAddresses,
+  isBoundToNode,
+  localPodFromPod,
+} from "./endpoint-records.ts";
+import { Grouping } from "./grouping.ts";
 import { LabelIndex, SelectorIndex } from "./label-index.ts";
 import { meshNodeFromObject, tunnelAddress } from "./node-record.ts";
 import { OwnedRows } from "./owned-rows.ts";
@@ -49,6 +52,8 @@ export interface ExportPlanner {
   unplannable(): ReadonlyMap<string, string>;
 }
 
+/** Policies are planned apart (policy-planner.ts): pods must not wait for them, nor they for pods. */
+const PLANNED_KINDS = ["Namespace", "Node", "Pod", "Service", "EndpointSlice"] as const;
 /** Rows planned between two turns of the event loop: some milliseconds of work. */
 const PLAN_CHUNK = 500;
 
@@ -67,7 +72,7 @@ export function createExportPlanner(options: ExportPlannerOptions): ExportPlanne
   };
   return {
     async run(signal) {
-      for (const kind of SOURCE_KINDS) await tableSynced<unknown>(source[kind], signal);
+      for (const kind of PLANNED_KINDS) await tableSynced<unknown>(source[kind], signal);
       if (signal.aborted) return;
       await Promise.all([
         follow(source.Namespace, { signal, mark: (key) => planning.namespaceChanged(key) }),
@@ -87,6 +92,7 @@ class Planning {
   readonly unplannable = new Map<string, string>();
   readonly #options: ExportPlannerOptions;
   readonly #endpoints: OwnedRows;
+  readonly #localPods: OwnedRows;
   readonly #pods = new Map<string, PodObject>();
   readonly #services = new Map<string, ServiceObject>();
   readonly #slices = new Map<string, SliceObject>();
@@ -96,6 +102,8 @@ class Planning {
   readonly #podsByNode = new Grouping();
   readonly #servicesByNamespace = new Grouping();
   readonly #slicesByService = new Grouping();
+  /** Namespaces that keep to the cluster. */
+  readonly #private = new Set<string>();
   readonly #stalePods = new Set<string>();
   readonly #staleServices = new Set<string>();
   /** Nothing is planned before the first batch of every kind has been marked. */
@@ -105,7 +113,8 @@ class Planning {
   constructor(options: ExportPlannerOptions) {
     this.#options = options;
     this.#endpoints = new OwnedRows(options.desired.ip.table);
-    this.#unheard = new Set<Table<unknown>>(Object.values(options.source));
+    this.#localPods = new OwnedRows(options.desired.pods.table);
+    this.#unheard = new Set<Table<unknown>>(PLANNED_KINDS.map((kind) => options.source[kind]));
   }
 
   heardOf(table: Table<unknown>): void {
@@ -115,14 +124,30 @@ class Planning {
   identityChanged(number: string): void {
     const { identities, desired } = this.#options;
     const labels = identities.table.get(number);
-    const key = `${desired.identities.prefix}${number}`;
-    if (labels === undefined) desired.identities.table.delete(key);
-    else desired.identities.table.put(key, encodeIdentity(labels));
+    const exported = `${desired.identities.prefix}${number}`;
+    const local = `${desired["local-identities"].prefix}${number}`;
+    if (labels === undefined) {
+      desired.identities.table.delete(exported);
+      desired["local-identities"].table.delete(local);
+      return;
+    }
+    const record = encodeIdentity(labels);
+    desired["local-identities"].table.put(local, record);
+    const isExported = this.#isGlobal(namespaceFromLabels(labels));
+    if (isExported) desired.identities.table.put(exported, record);
+    else desired.identities.table.delete(exported);
   }
 
   namespaceChanged(name: string): void {
     for (const key of this.#podsByNamespace.get(name)) this.#stalePods.add(key);
     for (const key of this.#servicesByNamespace.get(name)) this.#staleServices.add(key);
+    const isPrivate = !this.#isGlobal(name);
+    if (isPrivate === this.#private.has(name)) return;
+    if (isPrivate) this.#private.add(name);
+    else this.#private.delete(name);
+    for (const [number, labels] of this.#options.identities.table.entries()) {
+      if (namespaceFromLabels(labels) === name) this.identityChanged(number);
+    }
   }
 
   nodeChanged(name: string): void {
@@ -230,15 +255,19 @@ class Planning {
     const { identities, desired } = this.#options;
     if (desired.identities.table.synced) return;
     for (const [number] of identities.table.entries()) this.identityChanged(number);
-    for (const { table } of Object.values(desired)) table.markSynced();
+    for (const { kind, table } of Object.values(desired)) {
+      if (kind !== "policies") table.markSynced();
+    }
   }
 
   #planPod(key: string): void {
     const { cluster, source, identities, desired } = this.#options;
     const pod = this.#pods.get(key);
-    if (pod === undefined || !hasOwnAddresses(pod) || !this.#isGlobal(pod.namespace)) {
+    const isExported = pod !== undefined && hasOwnAddresses(pod) && this.#isGlobal(pod.namespace);
+    if (pod === undefined || !(isExported || isBoundToNode(pod))) {
       identities.release(key);
       this.#endpoints.set(key, new Map());
+      this.#localPods.set(key, new Map());
       return;
     }
     const labels = identityLabelsForPod({
@@ -249,12 +278,25 @@ class Planning {
       labels: pod.labels,
     });
     const identity = identities.assign(key, labels);
+    this.#localPods.set(key, this.#localPodRow(pod, identity));
+    if (!isExported) {
+      this.#endpoints.set(key, new Map());
+      return;
+    }
     const hostIp = tunnelAddress(source.Node.get(pod.nodeName));
     const rows = endpointsFromPod(pod, { identity, hostIp }).map((endpoint): [string, Buffer] => [
       `${desired.ip.prefix}${endpoint.prefix}`,
       encodeEndpoint(endpoint),
     ]);
     this.#endpoints.set(key, new Map(rows));
+  }
+
+  #localPodRow(pod: PodObject, identity: IdentityNumber): Map<string, Buffer> {
+    if (!isBoundToNode(pod)) return new Map();
+    const record = localPodFromPod(pod, identity);
+    const { prefix } = this.#options.desired.pods;
+    const row = `${prefix}${pod.nodeName}/${localPodName(record)}`;
+    return new Map([[row, encodeLocalPod(record)]]);
   }
 
   #planService(key: string): void {
@@ -313,25 +355,9 @@ class Planning {
   }
 }
 
-/** Keys by group. */
-class Grouping {
-  readonly #groups = new Map<string, Set<string>>();
-
-  get(group: string): ReadonlySet<string> {
-    return this.#groups.get(group) ?? new Set();
-  }
-
-  add(group: string, key: string): void {
-    const keys = this.#groups.get(group);
-    if (keys === undefined) this.#groups.set(group, new Set([key]));
-    else keys.add(key);
-  }
-
-  remove(group: string, key: string): void {
-    const keys = this.#groups.get(group);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#groups.delete(group);
-  }
+function namespaceFromLabels(labels: readonly string[]): string {
+  const start = `${NAMESPACE_LABEL}=`;
+  return labels.find((label) => label.startsWith(start))?.slice(start.length) ?? "";
 }
 
 function sliceOwner(slice: SliceObject): string {

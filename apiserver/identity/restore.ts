@@ -5,7 +5,7 @@ import type { Clock } from "../../mesh/core/clock.ts";
 import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { messageFromError } from "../../mesh/core/errors.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
-import { stateWatchPrefix } from "../../mesh/kvstore/keys.ts";
+import { localIdentitiesPrefix, stateWatchPrefix } from "../../mesh/kvstore/keys.ts";
 import { parseIdentity, type IdentityRecord } from "../../mesh/kvstore/records/identity.ts";
 import type { ReadableStore } from "../../mesh/kvstore/store.ts";
 import type { AllocatorState, IdentityAllocator } from "./allocator.ts";
@@ -58,17 +58,23 @@ async function exportedIdentities(
   { store, cluster }: RestoreOptions,
   signal: AbortSignal,
 ): Promise<IdentityRecord[]> {
-  const prefix = stateWatchPrefix("identities", cluster.name);
-  const identities: IdentityRecord[] = [];
-  for await (const page of store.list(prefix, signal)) {
-    for (const { key, value } of page) {
-      const identity = parseOrNothing(() =>
-        parseIdentity(key.slice(prefix.length), value, cluster),
-      );
-      if (identity !== undefined) identities.push(identity);
+  const identities = new Map<number, IdentityRecord>();
+  // The second holds all of them, and is not there in an etcd that an older version has written.
+  const prefixes = [
+    stateWatchPrefix("identities", cluster.name),
+    localIdentitiesPrefix(cluster.name),
+  ];
+  for (const prefix of prefixes) {
+    for await (const page of store.list(prefix, signal)) {
+      for (const { key, value } of page) {
+        const identity = parseOrNothing(() =>
+          parseIdentity(key.slice(prefix.length), value, cluster),
+        );
+        if (identity !== undefined) identities.set(identity.number, identity);
+      }
     }
   }
-  return identities;
+  return [...identities.values()];
 }
 
 /** A key that is none of ours is pruned by the exporter. */

@@ -20,6 +20,7 @@ import {
   type AnnotationWarning,
 } from "./service-annotations.ts";
 import type { Fields } from "./fields.ts";
+import { metadata, namespaceName, objectName } from "./metadata.ts";
 
 /** Called for what is wrong but has a default. */
 export type Warn = (offset: number, message: string) => void;
@@ -29,8 +30,6 @@ const PORTS = { min: 1, max: 65_535 };
 const AFFINITY_SECONDS = { min: 1, max: 86_400 };
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
-/** A DNS subdomain, which is what names of nodes and pods are; labels and slices are narrower. */
-const OBJECT_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const NODE_ADDRESS_TYPES: readonly string[] = ["Hostname", "InternalIP", "ExternalIP"];
 
 export function namespaceFromFields(fields: Fields, warn: Warn): NamespaceObject {
@@ -231,24 +230,6 @@ function warnOfAnnotations(
   for (const { annotation, message } of found.warnings) {
     found.warn(annotations?.offsetOf(annotation) ?? meta.offset, message);
   }
-}
-
-function metadata(fields: Fields): Fields {
-  const meta = fields.map("metadata");
-  if (meta === undefined) throw fields.error("metadata", "it is missing");
-  return meta;
-}
-
-function objectName(meta: Fields): string {
-  const name = meta.text("name");
-  if (OBJECT_NAME.test(name)) return name;
-  throw meta.error("name", "want lower-case letters, digits, dashes and dots");
-}
-
-function namespaceName(meta: Fields): string {
-  const name = meta.optionalText("namespace") || "default";
-  if (OBJECT_NAME.test(name) && !name.includes(".")) return name;
-  throw meta.error("namespace", "want lower-case letters, digits and dashes");
 }
 
 function podPrefix(text: string): string {

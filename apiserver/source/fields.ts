@@ -52,6 +52,11 @@ export class Fields {
     return this.#tree.offset(this.#map) ?? 0;
   }
 
+  /** Where this map stands in its object: `spec.ingress[0]`; empty for the object itself. */
+  get path(): string {
+    return this.#path;
+  }
+
   has(name: string): boolean {
     return this.#node(name) !== undefined;
   }
@@ -115,6 +120,11 @@ export class Fields {
   /** A list of maps; absent means empty. */
   maps(name: string): Fields[] {
     return this.#items(name).map((node, index) => this.#child(node, `${name}[${index}]`));
+  }
+
+  /** How many items a list has; absent means none. */
+  length(name: string): number {
+    return this.#items(name).length;
   }
 
   /** A list of texts; absent means empty. `parse` throws to refuse one. */

@@ -2,9 +2,11 @@
 // a source fills with them. A source (manifests/, kubernetes/) writes; identity, export and mirror
 // read.
 import { isDeepStrictEqual } from "node:util";
+import type { PolicyKind } from "../../mesh/core/policy.ts";
 import type { NodeAddress } from "../../mesh/core/node.ts";
 import type { Protocol, ServiceSettings } from "../../mesh/core/service.ts";
 import { createTable, type Table, type WritableTable } from "../../mesh/core/table.ts";
+import type { PolicyObject } from "./policy/policy-object.ts";
 
 export interface NamespaceObject {
   readonly kind: "Namespace";
@@ -94,7 +96,13 @@ export interface SliceObject {
   readonly endpoints: readonly SliceEndpoint[];
 }
 
-export type SourceObject = NamespaceObject | NodeObject | PodObject | ServiceObject | SliceObject;
+export type SourceObject =
+  | NamespaceObject
+  | NodeObject
+  | PodObject
+  | ServiceObject
+  | SliceObject
+  | { readonly [K in PolicyKind]: PolicyObject<K> }[PolicyKind];
 
 export type SourceKind = SourceObject["kind"];
 
@@ -104,6 +112,9 @@ export const SOURCE_KINDS: readonly SourceKind[] = [
   "Pod",
   "Service",
   "EndpointSlice",
+  "NetworkPolicy",
+  "CiliumNetworkPolicy",
+  "CiliumClusterwideNetworkPolicy",
 ];
 
 type ObjectOf<K extends SourceKind> = Extract<SourceObject, { readonly kind: K }>;
@@ -115,7 +126,9 @@ export type WritableSource = { readonly [K in SourceKind]: WritableTable<ObjectO
 
 /** `namespace/name`, or the name alone for objects without a namespace. */
 export function objectKey(object: SourceObject): string {
-  return "namespace" in object ? `${object.namespace}/${object.name}` : object.name;
+  return "namespace" in object && object.namespace !== ""
+    ? `${object.namespace}/${object.name}`
+    : object.name;
 }
 
 /** Tables in which an equal object is no change, so that rewriting a file costs nothing downstream. */
@@ -128,6 +141,9 @@ export function createSource(): WritableSource {
     Pod: table("Pod"),
     Service: table("Service"),
     EndpointSlice: table("EndpointSlice"),
+    NetworkPolicy: table("NetworkPolicy"),
+    CiliumNetworkPolicy: table("CiliumNetworkPolicy"),
+    CiliumClusterwideNetworkPolicy: table("CiliumClusterwideNetworkPolicy"),
   };
 }
 
@@ -149,6 +165,15 @@ export function putObject(source: WritableSource, object: SourceObject): void {
       return;
     case "EndpointSlice":
       source.EndpointSlice.put(key, object);
+      return;
+    case "NetworkPolicy":
+      source.NetworkPolicy.put(key, object);
+      return;
+    case "CiliumNetworkPolicy":
+      source.CiliumNetworkPolicy.put(key, object);
+      return;
+    case "CiliumClusterwideNetworkPolicy":
+      source.CiliumClusterwideNetworkPolicy.put(key, object);
       return;
   }
 }

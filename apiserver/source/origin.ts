@@ -5,7 +5,7 @@ import { clusterPaths } from "../../mesh/contexts/cluster-directory.ts";
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { Logger } from "../../mesh/core/logger.ts";
 import type { ApiserverConfig } from "../config.ts";
-import { createEventRecorder } from "./kubernetes/event-recorder.ts";
+import { createRecorders } from "./kubernetes/recorders.ts";
 import { createKubernetesSource } from "./kubernetes/kubernetes-source.ts";
 import { createKubernetesTransport } from "../../mesh/kubernetes/transport.ts";
 import { createManifestSource } from "./manifests/directory.ts";
@@ -33,7 +33,7 @@ export function createOrigin(
 ): Origin {
   if (config.source.kind === "kubernetes") {
     const transport = createKubernetesTransport(config.source, seams);
-    const events = createEventRecorder({ ...seams, transport });
+    const events = createRecorders({ ...seams, transport });
     const kubernetes = createKubernetesSource({ ...seams, transport, events });
     return { name: "the objects of Kubernetes", place: () => transport.server, ...kubernetes };
   }

@@ -31,6 +31,7 @@ export const SETTING_FLAGS = {
   mtu: { type: "string" },
   "max-unavailable": { type: "string" },
   "accept-drills-from": { type: "string" },
+  "policy-default-scope": { type: "string" },
 } as const;
 
 /** Part of the commands' usage. */
@@ -46,6 +47,8 @@ export const SETTINGS_HELP = `  --image NAME              the image to run (tomb
   --max-unavailable N       agents exchanged at once, a number or a share like 10% (1)
   --accept-drills-from WHO  own: drills of this cluster's operators only (default); peers: those of
                             connected clusters' operators, too
+  --policy-default-scope S  what a policy's selector means that names no cluster. local: this one
+                            (default); all: every one
 `;
 
 export const CLUSTER_HELP = `  --context NAME            context of the kubeconfig (its current one)

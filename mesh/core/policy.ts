@@ -91,6 +91,10 @@ export type PortMatch =
   | { readonly protocol: "TCP" | "UDP" | "SCTP" | "ANY"; readonly name: string }
   | { readonly protocol: "ICMP" | "ICMPv6"; readonly type: number };
 
+/** What a peer selector means that names no cluster: its own, or every one. */
+export const POLICY_SCOPES = ["local", "all"] as const;
+export type PolicyScope = (typeof POLICY_SCOPES)[number];
+
 /** `NetworkPolicy/shop/web`, `CiliumClusterwideNetworkPolicy/base`: unique in a cluster. */
 export function policyKey({
   kind,

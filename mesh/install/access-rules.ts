@@ -18,10 +18,24 @@ export interface AccessRule {
 
 const FOLLOW = ["list", "watch"];
 
-/** In the whole cluster: what a cluster exports, and words to the owners of Services. */
+const CILIUM_POLICIES = ["ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"];
+
+/**
+ * In the whole cluster: what a cluster exports, who may speak with whom, and words to the owners
+ * of Services and policies.
+ */
 export const APISERVER_CLUSTER_RULES: readonly AccessRule[] = [
   { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: FOLLOW },
   { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: FOLLOW },
+  { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: FOLLOW },
+  { apiGroups: ["cilium.io"], resources: CILIUM_POLICIES, verbs: FOLLOW },
+  // Whether there are such policies: their absence is believed of nothing else.
+  ...CILIUM_POLICIES.map((plural) => ({
+    apiGroups: ["apiextensions.k8s.io"],
+    resources: ["customresourcedefinitions"],
+    resourceNames: [`${plural}.cilium.io`],
+    verbs: ["get"],
+  })),
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
 ];
 

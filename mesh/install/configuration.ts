@@ -38,7 +38,8 @@ export function clusterFile({ cluster, endpoints, joinEndpoint }: InstallSetting
   return json({ name, id, maxConnectedClusters, etcdEndpoints, joinEndpoint });
 }
 
-export function apiserverFile({ namespace, acceptDrillsFrom }: InstallSettings): string {
+export function apiserverFile(settings: InstallSettings): string {
+  const { namespace, acceptDrillsFrom, policyDefaultScope } = settings;
   return json({
     directory: `${RUN_DIRECTORY}/cluster`,
     etcd: { mode: "embedded", listen: `https://0.0.0.0:${ETCD_PORT}` },
@@ -54,6 +55,7 @@ export function apiserverFile({ namespace, acceptDrillsFrom }: InstallSettings):
       monitorListen: `${HEALTH.address}:${HEALTH.nats}`,
       acceptDrillsFrom,
     },
+    policyDefaultScope,
   });
 }
 

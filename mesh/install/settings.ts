@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { parseClusterId, parseClusterName, parseMaxConnectedClusters } from "../core/cluster.ts";
 import type { ClusterIdentity } from "../core/cluster.ts";
 import { MeshError } from "../core/errors.ts";
+import { POLICY_SCOPES, type PolicyScope } from "../core/policy.ts";
 import { DEFAULT_NAMESPACE } from "../kubernetes/object-names.ts";
 
 /** How pods get their interface; see docs/kubernetes.md. */
@@ -31,6 +32,7 @@ export interface InstallSettings {
   readonly joinEndpoint: string | undefined;
   /** Whose drills this cluster takes part in: its own operators', or those of its peers too. */
   readonly acceptDrillsFrom: DrillsFrom;
+  readonly policyDefaultScope: PolicyScope;
 }
 
 /** Every setting by its flag's name, as text; a list for what may be repeated. */
@@ -89,6 +91,7 @@ export function parseSettings(texts: SettingTexts, version: string): InstallSett
     endpoints: (typeof endpoints === "string" ? [endpoints] : endpoints).map(parseEndpoint),
     joinEndpoint: parseHostPort(text("join-endpoint"), "join-endpoint"),
     acceptDrillsFrom: parseDrillsFrom(text("accept-drills-from") ?? "own"),
+    policyDefaultScope: parsePolicyScope(text("policy-default-scope") ?? "local"),
   };
 }
 
@@ -109,6 +112,7 @@ export function textsFromSettings(settings: InstallSettings): SettingTexts {
     ...(settings.endpoints.length === 0 ? {} : { endpoint: settings.endpoints }),
     ...(settings.joinEndpoint === undefined ? {} : { "join-endpoint": settings.joinEndpoint }),
     "accept-drills-from": settings.acceptDrillsFrom,
+    "policy-default-scope": settings.policyDefaultScope,
   };
 }
 
@@ -144,6 +148,15 @@ function parseDrillsFrom(value: string): DrillsFrom {
   throw new MeshError(
     "invalid_argument",
     `Cannot use --accept-drills-from "${value}": want ${DRILLS_FROM.join(" or ")}`,
+  );
+}
+
+function parsePolicyScope(value: string): PolicyScope {
+  const known = POLICY_SCOPES.find((one) => one === value);
+  if (known !== undefined) return known;
+  throw new MeshError(
+    "invalid_argument",
+    `Cannot use --policy-default-scope "${value}": want ${POLICY_SCOPES.join(" or ")}`,
   );
 }
 

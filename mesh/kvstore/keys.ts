@@ -113,6 +113,15 @@ export function policiesSyncedKey(cluster: string): string {
   return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/policies/v1`;
 }
 
+/** All identities, also of namespaces that peers do not hear of; ends with "/". */
+export function localIdentitiesPrefix(cluster: string): string {
+  return `${TOMBOLO_LOCAL_PREFIX}/identities/v1/${cluster}/`;
+}
+
+export function localIdentitiesSyncedKey(cluster: string): string {
+  return `${SYNCED_PREFIX}${cluster}/${TOMBOLO_LOCAL_PREFIX}/identities/v1`;
+}
+
 /** Every pod that is bound to a node, below the node's name; ends with "/". */
 export function podsPrefix(cluster: string): string {
   return `${TOMBOLO_LOCAL_PREFIX}/pods/v1/${cluster}/`;

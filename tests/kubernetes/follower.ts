@@ -1,5 +1,5 @@
 // A Kubernetes source on a kubeconfig, and its tables, for tests that compare tables.
-import { createEventRecorder } from "../../apiserver/source/kubernetes/event-recorder.ts";
+import { createRecorders } from "../../apiserver/source/kubernetes/recorders.ts";
 import {
   createKubernetesSource,
   type KubernetesSource,
@@ -24,7 +24,7 @@ export function follow(access: KubernetesAccess, limits?: WatchLimits): Follower
   const tables = createSource();
   const seams = { clock: systemClock, random: Math.random, log: silentLogger };
   const transport = createKubernetesTransport(access, seams);
-  const events = createEventRecorder({ ...seams, transport });
+  const events = createRecorders({ ...seams, transport });
   const more = limits === undefined ? {} : { limits };
   const source = createKubernetesSource({ ...seams, transport, events, source: tables, ...more });
   const abort = new AbortController();

@@ -39,11 +39,13 @@ export function createEventRecorder(options: {
   readonly transport: KubernetesTransport;
   /** Of the objects, which are all of one; Services if left out. */
   readonly kind?: string;
+  /** Of that kind. */
+  readonly apiVersion?: string;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
 }): EventRecorder {
-  const { transport, kind = "Service", clock, random, log } = options;
+  const { transport, kind = "Service", apiVersion = "v1", clock, random, log } = options;
   const bell = createBell();
   const backoff = createBackoff({ ...BACKOFF, random });
   /** Object → the messages that were queued or told and still hold. */
@@ -55,7 +57,7 @@ export function createEventRecorder(options: {
     const path = `/api/v1/namespaces/${namespace}/events`;
     await createObject(
       transport,
-      { path, body: eventBody(telling, { kind, nowMs: clock.nowMs() }) },
+      { path, body: eventBody(telling, { kind, apiVersion, nowMs: clock.nowMs() }) },
       signal,
     );
   }
@@ -120,16 +122,17 @@ export function createEventRecorder(options: {
 /** The name follows from what is told, so that a restarted apiserver does not tell it again. */
 function eventBody(
   { object, message }: Telling,
-  { kind, nowMs }: { kind: string; nowMs: number },
+  { kind, apiVersion, nowMs }: { kind: string; apiVersion: string; nowMs: number },
 ): object {
-  const { name, namespace = "default", uid = "", resourceVersion } = object.metadata;
+  const { name, namespace, uid = "", resourceVersion } = object.metadata;
   const digest = createHash("sha256").update(`${uid} ${message}`).digest("hex").slice(0, 16);
   const now = new Date(nowMs).toISOString();
   return {
     apiVersion: "v1",
     kind: "Event",
-    metadata: { name: `${name}.${digest}`, namespace },
-    involvedObject: { apiVersion: "v1", kind, namespace, name, uid, resourceVersion },
+    // What is said of an object without a namespace stands in this one.
+    metadata: { name: `${name}.${digest}`, namespace: namespace ?? "default" },
+    involvedObject: { apiVersion, kind, namespace, name, uid, resourceVersion },
     type: "Warning",
     reason: "InvalidSetting",
     message: message.slice(0, MAX_MESSAGE),

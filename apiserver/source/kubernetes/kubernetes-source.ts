@@ -4,27 +4,20 @@ import { messageFromError } from "../../../mesh/core/errors.ts";
 import type { Clock } from "../../../mesh/core/clock.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { runTasks } from "../../../mesh/core/tasks.ts";
-import {
-  namespaceFromFields,
-  nodeFromFields,
-  podFromFields,
-  serviceFromFields,
-  sliceFromFields,
-  type Warn,
-} from "../convert.ts";
 import { Fields } from "../fields.ts";
 import {
   putObject,
   SOURCE_KINDS,
   type SourceKind,
-  type SourceObject,
   type SourceProblem,
   type SourceStatus,
   type WritableSource,
 } from "../objects.ts";
-import { discoverSlicePath } from "../../../mesh/kubernetes/discovery.ts";
+import { closedObject } from "../policy/closed-object.ts";
+import { createDefinedKind } from "./defined-kind.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { JSON_TREE } from "./json-tree.ts";
+import { KINDS } from "./kinds.ts";
 import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts";
 import {
   createWatchLoop,
@@ -41,7 +34,8 @@ import {
 export interface KubernetesSourceOptions {
   readonly transport: KubernetesTransport;
   readonly source: WritableSource;
-  readonly events: EventRecorder;
+  /** Of the kinds whose owners are told. */
+  readonly events: ReadonlyMap<SourceKind, EventRecorder>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -57,29 +51,11 @@ export interface KubernetesSource {
   counts(): WatchCounts;
 }
 
-interface KindRules {
-  readonly convert: (fields: Fields, warn: Warn) => SourceObject | undefined;
-  readonly path: (transport: KubernetesTransport, signal: AbortSignal) => Promise<string>;
-}
-
-const KINDS: Readonly<Record<SourceKind, KindRules>> = {
-  Namespace: { convert: namespaceFromFields, path: async () => "/api/v1/namespaces" },
-  Node: { convert: nodeFromFields, path: async () => "/api/v1/nodes" },
-  Pod: { convert: podFromFields, path: async () => "/api/v1/pods" },
-  Service: { convert: serviceFromFields, path: async () => "/api/v1/services" },
-  EndpointSlice: { convert: sliceFromFields, path: discoverSlicePath },
-};
-
 export function createKubernetesSource(options: KubernetesSourceOptions): KubernetesSource {
-  const { transport, events } = options;
+  const { events } = options;
   const kinds = SOURCE_KINDS.map((kind) => {
     const followed = new FollowedKind(kind, options);
-    const loop = createWatchLoop({
-      ...options,
-      path: (signal) => KINDS[kind].path(transport, signal),
-      apply: (change) => followed.apply(change),
-    });
-    return { kind, followed, loop };
+    return { kind, followed, loop: createKindLoop(kind, { ...options, followed }) };
   });
   return {
     run: (signal) =>
@@ -89,7 +65,10 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Kubern
             name: `follow ${kind}`,
             run: (inner: AbortSignal) => loop.run(inner),
           })),
-          { name: "events", run: (inner) => events.run(inner) },
+          ...[...events].map(([kind, recorder]) => ({
+            name: `events of ${kind}`,
+            run: (inner: AbortSignal) => recorder.run(inner),
+          })),
         ],
         signal,
       ),
@@ -102,6 +81,25 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Kubern
     }),
     counts: () => sumOf(kinds.map(({ loop }) => loop.counts())),
   };
+}
+
+function createKindLoop(
+  kind: SourceKind,
+  options: KubernetesSourceOptions & { readonly followed: FollowedKind },
+): WatchLoop {
+  const { transport, followed } = options;
+  const { path, definition } = KINDS[kind];
+  const pathOf = (signal: AbortSignal): Promise<string> => path(transport, signal);
+  const createLoop = (asked: typeof pathOf): WatchLoop =>
+    createWatchLoop({ ...options, path: asked, apply: (change) => followed.apply(change) });
+  if (definition === undefined) return createLoop(pathOf);
+  return createDefinedKind({
+    ...options,
+    definition,
+    path: pathOf,
+    createLoop,
+    undefined: () => followed.apply({ kind: "retain", keys: new Set() }),
+  });
 }
 
 /** One table and what is wrong with the objects that belong in it. */
@@ -139,16 +137,25 @@ class FollowedKind {
     const note = (severity: SourceProblem["severity"], message: string): void => {
       problems.push({ ...NO_PLACE, severity, message, object: `${this.#kind} ${key}` });
     };
+    const fields = new Fields(object, { tree: JSON_TREE, path: "", offset: 0 });
     try {
-      const fields = new Fields(object, { tree: JSON_TREE, path: "", offset: 0 });
       const converted = KINDS[this.#kind].convert(fields, (_, message) => note("warning", message));
       if (converted === undefined) this.#options.source[this.#kind].delete(key);
       else putObject(this.#options.source, converted);
     } catch (error) {
       // Whatever an object holds, it must not take the others with it.
       note("error", messageFromError(error));
+      this.#closeUnread(key, { fields, reason: messageFromError(error) });
     }
     this.#report(key, { object, problems });
+  }
+
+  /** A policy that never could be read closes what it may be about. */
+  #closeUnread(key: string, unread: { readonly fields: Fields; readonly reason: string }): void {
+    const { source } = this.#options;
+    if (source[this.#kind].get(key) !== undefined) return;
+    const closed = closedObject(unread.fields, { kind: this.#kind, reason: unread.reason });
+    if (closed !== undefined) putObject(source, closed);
   }
 
   #report(key: string, found: { object: ApiObject; problems: readonly SourceProblem[] }): void {
@@ -163,8 +170,7 @@ class FollowedKind {
     }
     if (problems.length === 0) this.#problems.delete(key);
     else this.#problems.set(key, problems);
-    if (this.#kind !== "Service") return;
-    this.#options.events.setProblems(
+    this.#options.events.get(this.#kind)?.setProblems(
       object,
       problems.map(({ message }) => message),
     );
@@ -173,7 +179,7 @@ class FollowedKind {
   #delete(key: string): void {
     this.#options.source[this.#kind].delete(key);
     this.#problems.delete(key);
-    if (this.#kind === "Service") this.#options.events.forget(key);
+    this.#options.events.get(this.#kind)?.forget(key);
   }
 
   #retain(keys: ReadonlySet<string>): void {

@@ -56,6 +56,8 @@ interface KnownFile {
   /** Which version of the file was last looked at. */
   readonly fingerprint: string;
   readonly problems: readonly SourceProblem[];
+  /** A version of it that is whole is in force. */
+  readonly isGood: boolean;
   /** When to look again at one whose contents could not be read, although it may not change. */
   readonly retryAtMs: number | undefined;
 }
@@ -126,19 +128,22 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
     const parsed =
       text === undefined ? unreadable(file, problem) : await parse({ file, text }, signal);
     const broken = parsed.problems.some(({ severity }) => severity === "error");
-    const first = !known.has(file);
+    const before = known.get(file);
+    let isGood = before?.isGood ?? false;
     const retryAtMs = again ? clock.monotonicMs() + RETRY_MS : undefined;
     if (!broken && text !== undefined) {
       merge.setFile(file, parsed.objects);
+      isGood = true;
       await lastGood.write(file, text);
-    } else if (first) {
-      const good = await lastGood.read(file);
-      if (good !== undefined) {
-        merge.setFile(file, (await parse({ file, text: good }, signal)).objects);
-      }
+    } else if (!isGood) {
+      const good = before === undefined ? await lastGood.read(file) : undefined;
+      isGood = good !== undefined;
+      const kept = good === undefined ? undefined : await parse({ file, text: good }, signal);
+      // Nothing better is known of it: then at least its policies are in force.
+      merge.setFile(file, kept?.objects ?? parsed.policies);
     }
     // Last: a file whose last good text could not be kept is loaded again.
-    known.set(file, { fingerprint, problems: parsed.problems, retryAtMs });
+    known.set(file, { fingerprint, problems: parsed.problems, isGood, retryAtMs });
     for (const found of parsed.problems) report(found);
   }
 
@@ -200,7 +205,11 @@ const NOWHERE = { line: 0, column: 0, object: "" };
 
 function unreadable(file: string, reason: string): ParsedFile {
   const message = `Cannot read "${file}": ${reason}`;
-  return { objects: [], problems: [{ ...NOWHERE, severity: "error", file, message }] };
+  return {
+    objects: [],
+    policies: [],
+    problems: [{ ...NOWHERE, severity: "error", file, message }],
+  };
 }
 
 /** `identity`: another one after a directory was moved away, made anew, mounted or unmounted. */

@@ -1,6 +1,7 @@
 // One manifest file → objects and problems. Pure. A file with any error gives no objects at all:
 // half a file is never what its author meant.
 import { isScalar, LineCounter, parseAllDocuments, type Document } from "yaml";
+import { POLICY_KINDS } from "../../../mesh/core/policy.ts";
 import {
   namespaceFromFields,
   nodeFromFields,
@@ -10,7 +11,13 @@ import {
   type Warn,
 } from "../convert.ts";
 import { FieldError, Fields } from "../fields.ts";
-import { objectKey, type SourceObject, type SourceProblem } from "../objects.ts";
+import {
+  ciliumClusterwidePolicyFromFields,
+  ciliumPolicyFromFields,
+} from "../policy/cilium-policy.ts";
+import { closedObject } from "../policy/closed-object.ts";
+import { networkPolicyFromFields } from "../policy/network-policy.ts";
+import { objectKey, SOURCE_KINDS, type SourceObject, type SourceProblem } from "../objects.ts";
 import { yamlTree } from "./yaml-tree.ts";
 
 export interface PlacedObject {
@@ -21,11 +28,19 @@ export interface PlacedObject {
 export interface ParsedFile {
   /** Empty if there is an error among the problems. */
   readonly objects: readonly PlacedObject[];
+  /**
+   * Policies, also of a file with errors, and closed where they could not be read: where nothing
+   * better is known of the file, at least they are in force.
+   */
+  readonly policies: readonly PlacedObject[];
   readonly problems: readonly SourceProblem[];
 }
 
 /** So many problems of one file tell enough; the rest would bury the others' in status. */
 const MAX_PROBLEMS_A_FILE = 20;
+
+const WITHOUT_NAMESPACE = ["Namespace", "Node", "CiliumClusterwideNetworkPolicy"];
+const USED_KINDS = `${SOURCE_KINDS.slice(0, -1).join(", ")} or ${SOURCE_KINDS.at(-1)}`;
 
 type Convert = (fields: Fields, warn: Warn) => SourceObject | undefined;
 
@@ -36,6 +51,9 @@ const CONVERTERS: Readonly<Record<string, Convert>> = {
   "v1/Service": serviceFromFields,
   "discovery.k8s.io/v1/EndpointSlice": sliceFromFields,
   "discovery.k8s.io/v1beta1/EndpointSlice": sliceFromFields,
+  "networking.k8s.io/v1/NetworkPolicy": networkPolicyFromFields,
+  "cilium.io/v2/CiliumNetworkPolicy": ciliumPolicyFromFields,
+  "cilium.io/v2/CiliumClusterwideNetworkPolicy": ciliumClusterwidePolicyFromFields,
 };
 
 /** `file` only appears in problems. */
@@ -52,6 +70,7 @@ class FileReader {
   readonly #file: string;
   readonly #lines: LineCounter;
   readonly #objects: PlacedObject[] = [];
+  readonly #closed: PlacedObject[] = [];
   readonly #problems: SourceProblem[] = [];
   readonly #seen = new Map<string, number>();
   readonly #unused = new Set<string>();
@@ -74,7 +93,11 @@ class FileReader {
 
   result(): ParsedFile {
     const broken = this.#problems.some(({ severity }) => severity === "error");
-    return { objects: broken ? [] : this.#objects, problems: this.#problems };
+    return {
+      objects: broken ? [] : this.#objects,
+      policies: [...this.#objects.filter(isPolicy), ...this.#closed],
+      problems: this.#problems,
+    };
   }
 
   #read(fields: Fields): void {
@@ -90,12 +113,16 @@ class FileReader {
       return;
     }
     const name = describe(kind, fields);
-    this.#attempt(name, () => {
+    const failed = this.#attempt(name, () => {
       const object = convert(fields, (offset, message) =>
         this.#problem("warning", offset, { message, object: name }),
       );
       if (object !== undefined) this.#add(object, { name, offset: fields.offset });
     });
+    if (failed === undefined) return;
+    const object = closedObject(fields, { kind, reason: failed });
+    const { line } = this.#lines.linePos(fields.offset);
+    if (object !== undefined) this.#closed.push({ object, line });
   }
 
   #add(object: SourceObject, place: { name: string; offset: number }): void {
@@ -113,16 +140,19 @@ class FileReader {
   #unusedKind(fields: Fields, kind: string): void {
     if (this.#unused.has(kind)) return;
     this.#unused.add(kind);
-    const message = `Cannot use objects of kind ${kind}: want Namespace, Node, Pod, Service or EndpointSlice`;
+    const message = `Cannot use objects of kind ${kind}: want ${USED_KINDS}`;
     this.#problem("warning", fields.offsetOf("kind"), { message });
   }
 
-  #attempt(object: string, work: () => void): void {
+  /** Why it failed, or undefined. */
+  #attempt(object: string, work: () => void): string | undefined {
     try {
       work();
+      return undefined;
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       this.#problem("error", error.offset, { message: error.message, object });
+      return error.message;
     }
   }
 
@@ -141,9 +171,13 @@ class FileReader {
   }
 }
 
+function isPolicy({ object }: PlacedObject): boolean {
+  return POLICY_KINDS.some((kind) => kind === object.kind);
+}
+
 function describe(kind: string, fields: Fields): string {
   const meta = fields.map("metadata");
   const name = meta?.optionalText("name") ?? "?";
-  if (kind === "Namespace" || kind === "Node") return `${kind} ${name}`;
+  if (WITHOUT_NAMESPACE.includes(kind)) return `${kind} ${name}`;
   return `${kind} ${meta?.optionalText("namespace") ?? "default"}/${name}`;
 }

@@ -14,8 +14,8 @@ export const IDENTITY_LABEL: TextRule = {
 /** Every pod identity names its cluster with this label. */
 export const CLUSTER_LABEL = "k8s:io.cilium.k8s.policy.cluster";
 const SERVICE_ACCOUNT_LABEL = "k8s:io.cilium.k8s.policy.serviceaccount";
-const NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace";
-const NAMESPACE_LABELS_PREFIX = "k8s:io.cilium.k8s.namespace.labels.";
+export const NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace";
+export const NAMESPACE_LABELS_PREFIX = "k8s:io.cilium.k8s.namespace.labels.";
 
 export interface PodLabels {
   readonly cluster: string;
@@ -42,6 +42,13 @@ export function identityLabelsForPod(pod: PodLabels): string[] {
     if (isOneKey(key)) labels.push(`${NAMESPACE_LABELS_PREFIX}${key}=${value}`);
   }
   return sortLabels(labels.filter((label) => textIsAllowed(label, IDENTITY_LABEL)));
+}
+
+/** Whether a pod's identity can have a label of this key (without `k8s:`). Others select nobody. */
+export function identityCarriesKey(key: string): boolean {
+  if (!isOneKey(key) || !textIsAllowed(`k8s:${key}=`, IDENTITY_LABEL)) return false;
+  const own = [CLUSTER_LABEL, SERVICE_ACCOUNT_LABEL, NAMESPACE_LABEL].includes(`k8s:${key}`);
+  return own || `k8s:${key}`.startsWith(NAMESPACE_LABELS_PREFIX) || labelIsRelevant(key);
 }
 
 /** By key, which is Cilium's order; sorting whole texts would put `app.x` before `app`. */

@@ -13,6 +13,8 @@ import {
   drainsSyncedKey,
   localDrainsPrefix,
   localDrainsSyncedKey,
+  localIdentitiesPrefix,
+  localIdentitiesSyncedKey,
   localServicesPrefix,
   localServicesSyncedKey,
   nodePodsPrefix,
@@ -192,6 +194,21 @@ export function policiesKind(options: Omit<KindOptions<Policy>, "layout">): Sess
       parsePolicyOrClosed(name, { value, isKnown: table.get(name) !== undefined }),
     maxRecords: MAX_POLICIES,
     maxValueBytes: POLICY_MAX_BYTES,
+    optional: true,
+  };
+}
+
+/** For the cluster's own agents: also those that peers do not hear of. */
+export function localIdentitiesKind(
+  options: Omit<KindOptions<IdentityRecord>, "layout">,
+): SessionKind<IdentityRecord> {
+  return {
+    prefix: localIdentitiesPrefix(options.cluster),
+    canaryKey: localIdentitiesSyncedKey(options.cluster),
+    table: options.table,
+    parse: parseIdentity,
+    maxRecords: MAX_IDENTITIES,
+    maxValueBytes: IDENTITY_MAX_BYTES,
     optional: true,
   };
 }

@@ -17,8 +17,13 @@ describe("parseApiserverConfig()", () => {
       etcd: { ...GOOD.etcd, keepRunning: false },
       source: { kind: "manifests" },
       healthListen: "127.0.0.1:9880",
+      policyDefaultScope: "local",
       logLevel: "info",
     });
+  });
+
+  test("takes what selectors mean that name no cluster", () => {
+    expect(parse({ policyDefaultScope: "all" }).policyDefaultScope).toBe("all");
   });
 
   test("takes an external etcd and IPv6 addresses", () => {
@@ -49,6 +54,7 @@ describe("parseApiserverConfig()", () => {
     [{ joinListen: "9881" }, 'Cannot use "joinListen" of "c.json": want "ADDRESS:PORT"'],
     [{ joinListen: "example.test:1" }, '"joinListen"'],
     [{ healthListen: "127.0.0.1:70000" }, '"healthListen"'],
+    [{ policyDefaultScope: "mesh" }, '"policyDefaultScope" of "c.json": want one of local, all'],
     [{ logLevel: "loud" }, "one of debug, info, warn, error"],
     [{ etcd: undefined }, '"etcd"'],
     [{ etcd: { mode: "sqlite" } }, '"etcd.mode" of "c.json": want "embedded" or "external"'],

@@ -31,7 +31,7 @@ describe("createOwnSession()", () => {
     expect(requests[0]?.kinds.map(({ prefix }) => prefix)).toEqual([
       "cilium/state/nodes/v1/east/",
       "cilium/state/ip/v1/default/",
-      "cilium/state/identities/v1/id/",
+      "tombolo/local/identities/v1/east/",
       "tombolo/local/services/v1/east/",
       "tombolo/local/peers/v1/east/",
       "tombolo/state/drains/v1/east/",

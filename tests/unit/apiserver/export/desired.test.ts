@@ -20,10 +20,21 @@ describe("createDesiredTables()", () => {
       ["ip", "cilium/state/ip/v1/default/", "cilium/synced/east/cilium/state/ip/v1"],
       ["services", "cilium/state/services/v1/east/", "cilium/synced/east/cilium/state/services/v1"],
       [
+        "local-identities",
+        "tombolo/local/identities/v1/east/",
+        "cilium/synced/east/tombolo/local/identities/v1",
+      ],
+      [
         "local-services",
         "tombolo/local/services/v1/east/",
         "cilium/synced/east/tombolo/local/services/v1",
       ],
+      [
+        "policies",
+        "tombolo/local/policies/v1/east/",
+        "cilium/synced/east/tombolo/local/policies/v1",
+      ],
+      ["pods", "tombolo/local/pods/v1/east/", "cilium/synced/east/tombolo/local/pods/v1"],
     ]);
   });
 });

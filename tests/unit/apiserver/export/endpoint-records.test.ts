@@ -2,6 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import {
   endpointsFromPod,
   hasOwnAddresses,
+  isBoundToNode,
+  localPodFromPod,
 } from "../../../../apiserver/export/endpoint-records.ts";
 import type { PodObject } from "../../../../apiserver/source/objects.ts";
 import { encodeEndpoint, parseEndpoint } from "../../../../mesh/kvstore/records/endpoint.ts";
@@ -23,6 +25,27 @@ const POD: PodObject = {
   terminating: false,
   finished: false,
 };
+
+describe("isBoundToNode()", () => {
+  const cases: [string, Partial<PodObject>, boolean][] = [
+    ["a pod of a node, before it has an address", { ips: [] }, true],
+    ["a pod that waits for its node", { nodeName: "" }, false],
+    ["a pod in its node's network", { hostNetwork: true }, false],
+    ["a finished pod", { finished: true }, false],
+  ];
+  test.each(cases)("of %s", (_, fields, wanted) => {
+    expect(isBoundToNode({ ...POD, ...fields })).toBe(wanted);
+  });
+});
+
+test("localPodFromPod() keeps the ports that have names", () => {
+  expect(localPodFromPod(POD, 65_600)).toEqual({
+    namespace: "shop",
+    name: "cart-0",
+    identity: 65_600,
+    namedPorts: [{ name: "http", port: 8080, protocol: "TCP" }],
+  });
+});
 
 describe("hasOwnAddresses()", () => {
   const cases: [string, Partial<PodObject>, boolean][] = [

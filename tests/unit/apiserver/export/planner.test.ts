@@ -16,6 +16,7 @@ import { eventually } from "../../../fakes/eventually.ts";
 const CLUSTER = { name: "east", id: 1, maxConnectedClusters: 255 } as const;
 const IP = "cilium/state/ip/v1/default/";
 const SERVICES = "cilium/state/services/v1/east/";
+const PODS = "tombolo/local/pods/v1/east/";
 const LOCAL = "tombolo/local/services/v1/east/";
 
 let source: WritableSource;
@@ -126,7 +127,10 @@ describe("createExportPlanner()", () => {
       global: true,
     });
     markSynced();
-    await eventually(() => Object.values(desired).every(({ table }) => table.synced));
+    // Policies are planned apart.
+    await eventually(() =>
+      Object.values(desired).every(({ kind, table }) => table.synced || kind === "policies"),
+    );
     expect(row("ip", `${IP}10.1.0.5`)).toMatchObject({ HostIP: "192.168.1.1", ID: 65_536 });
     expect(desired.identities.table.size).toBe(1);
     const labels = desired.identities.table.get("cilium/state/identities/v1/id/65536");
@@ -249,6 +253,38 @@ describe("createExportPlanner()", () => {
     await eventually(() => desired.ip.table.size === 1);
     source.Namespace.put("shop", { ...shop, global: false });
     await eventually(() => desired.services.table.size === 0 && desired.ip.table.size === 0);
+  });
+
+  test("keeps the labels of such a namespace to its own agents", async () => {
+    const shop = { kind: "Namespace", name: "shop", labels: new Map<string, string>() } as const;
+    const local = "tombolo/local/identities/v1/east/65536";
+    putPod("cart-0", "10.1.0.5");
+    source.Namespace.put("shop", { ...shop, global: false });
+    markSynced();
+    await eventually(() => desired["local-identities"].table.get(local) !== undefined);
+    expect(desired.identities.table.size).toBe(0);
+    expect(row("pods", `${PODS}n1/shop/cart-0`)).toEqual({ identity: 65_536, namedPorts: [] });
+    source.Namespace.put("shop", { ...shop, global: true });
+    await eventually(() => desired.identities.table.size === 1);
+    source.Namespace.put("shop", { ...shop, global: false });
+    await eventually(() => desired.identities.table.size === 0);
+    expect(desired["local-identities"].table.size).toBe(1);
+  });
+
+  test("tells a node's agent of its pods, before they have an address", async () => {
+    const web = { name: "web", port: 8080, protocol: "TCP" } as const;
+    putPod("cart-0", "10.1.0.5", { ips: [], ports: [web] });
+    putPod("waiting-0", "10.1.0.6", { ips: [], nodeName: "" });
+    putPod("host-0", "192.168.1.1", { hostNetwork: true });
+    markSynced();
+    await eventually(() => desired.pods.table.size === 1);
+    expect(row("pods", `${PODS}n1/shop/cart-0`)).toEqual({ identity: 65_536, namedPorts: [web] });
+    expect(desired.ip.table.size).toBe(0);
+    putPod("cart-0", "10.1.0.5", { nodeName: "n2" });
+    await eventually(() => row("pods", `${PODS}n2/shop/cart-0`) !== undefined);
+    expect(desired.pods.table.size).toBe(1);
+    putPod("cart-0", "10.1.0.5", { finished: true });
+    await eventually(() => desired.pods.table.size === 0);
   });
 
   test("tells which pod has no identity, plans the others, and retries", async () => {

@@ -126,6 +126,14 @@ describe("restoreIdentities()", () => {
     expect(restarted.allocator.assign("a", [label])).toBe(65_700);
   });
 
+  test("takes also those that peers do not hear of", async () => {
+    const key = "tombolo/local/identities/v1/east/65601";
+    await store.commit([{ kind: "put", key, value: Buffer.from(own) }], signal);
+    const { allocator, done } = restore();
+    await done;
+    expect(allocator.assign("a", ownLabels)).toBe(65_601);
+  });
+
   test("waits for etcd", async () => {
     await inEtcd(65_600, own);
     store.disconnect();

@@ -75,6 +75,16 @@ describe("renderInstallation()", () => {
     expect(accepts({ "accept-drills-from": "peers" })).toBe("peers");
   });
 
+  test("tells the apiserver what selectors mean that name no cluster", () => {
+    const scope = (texts: SettingTexts): unknown => {
+      const data = find(render(texts), "ConfigMap", "tombolo-cluster")["data"];
+      const { "apiserver.json": text = "" } = data as Record<string, string>;
+      return parseApiserverConfig(text, "x").policyDefaultScope;
+    };
+    expect(scope({})).toBe("local");
+    expect(scope({ "policy-default-scope": "all" })).toBe("all");
+  });
+
   test("gives pods another configuration digest when their files change", () => {
     const digest = (manifests: Manifest[]): object =>
       podOf(find(manifests, "DaemonSet", "tombolo-agent")).metadata.annotations;

@@ -22,6 +22,7 @@ describe("parseSettings()", () => {
       endpoints: [],
       joinEndpoint: undefined,
       acceptDrillsFrom: "own",
+      policyDefaultScope: "local",
     });
   });
 
@@ -43,6 +44,7 @@ describe("parseSettings()", () => {
     [{ "api-server": "10.0.0.1:70000" }, "Cannot use --api-server"],
     [{ endpoint: ["http://10.0.0.1:32379"] }, "Cannot use --endpoint"],
     [{ "join-endpoint": "10.0.0.1" }, "Cannot use --join-endpoint"],
+    [{ "policy-default-scope": "mesh" }, "Cannot use --policy-default-scope"],
     [{ "accept-drills-from": "all" }, 'Cannot use --accept-drills-from "all": want own or peers'],
   ] as const) {
     test(`refuses ${JSON.stringify(texts)}`, () => {
@@ -60,6 +62,7 @@ describe("parseSettings()", () => {
         endpoint: ["https://east.example:32379", "https://[fd00::1]:32379"],
         "join-endpoint": "east.example:32381",
         "accept-drills-from": "peers",
+        "policy-default-scope": "all",
       },
     ]) {
       const settings = parseSettings({ ...NAME, ...more }, "1.2.3");

@@ -6,6 +6,8 @@ import {
   clusterConfigKey,
   EXPORTED_KINDS,
   HEARTBEAT_KEY,
+  localIdentitiesPrefix,
+  localIdentitiesSyncedKey,
   localServicesPrefix,
   configuredPeersPrefix,
   configuredPeersSyncedKey,
@@ -72,6 +74,8 @@ describe("single keys", () => {
 test("policies and pods stand in the room of our own agents, pods below their node", () => {
   expect(policiesPrefix("east")).toBe("tombolo/local/policies/v1/east/");
   expect(policiesSyncedKey("east")).toBe("cilium/synced/east/tombolo/local/policies/v1");
+  expect(localIdentitiesPrefix("east")).toBe("tombolo/local/identities/v1/east/");
+  expect(localIdentitiesSyncedKey("east")).toBe("cilium/synced/east/tombolo/local/identities/v1");
   expect(podsPrefix("east")).toBe("tombolo/local/pods/v1/east/");
   expect(nodePodsPrefix({ cluster: "east", node: "east-1" })).toBe(
     "tombolo/local/pods/v1/east/east-1/",

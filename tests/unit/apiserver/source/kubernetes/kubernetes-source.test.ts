@@ -19,6 +19,8 @@ let source: KubernetesSource;
 let told: Map<string, readonly string[]>;
 /** Path of a collection → its objects. */
 let served: Map<string, object[]>;
+/** Names of CustomResourceDefinitions. */
+let defined: Set<string>;
 let watches: Map<string, (event: object) => void>;
 let stop: () => Promise<void>;
 
@@ -28,6 +30,7 @@ beforeEach(() => {
   tables = createSource();
   told = new Map();
   served = new Map();
+  defined = new Set();
   watches = new Map();
   const transport: KubernetesTransport = { server: "https://fake", send };
   const events: EventRecorder = {
@@ -38,7 +41,7 @@ beforeEach(() => {
   source = createKubernetesSource({
     transport,
     source: tables,
-    events,
+    events: new Map(["Service" as const, "NetworkPolicy" as const].map((kind) => [kind, events])),
     clock,
     random: () => 0.5,
     log: silentLogger,
@@ -62,6 +65,10 @@ async function send(request: ApiRequest, signal: AbortSignal) {
   const { pathname, searchParams } = new URL(request.path, "https://fake");
   const json = (body: object) => ({ status: 200, body: oneChunk(JSON.stringify(body)) });
   if (pathname === "/apis/discovery.k8s.io") return json({ versions: [{ version: "v1" }] });
+  if (pathname.includes("/customresourcedefinitions/")) {
+    const name = pathname.split("/").at(-1) ?? "";
+    return defined.has(name) ? json({ metadata: { name } }) : { ...json({}), status: 404 };
+  }
   if (searchParams.has("watch")) return { status: 200, body: openWatch(pathname, signal) };
   return json({ metadata: { resourceVersion: "5" }, items: served.get(pathname) ?? [] });
 }
@@ -145,5 +152,35 @@ describe("createKubernetesSource()", () => {
     const alias = cart({ spec: { type: "ExternalName" }, resourceVersion: "9" });
     await emit(SERVICES, { type: "MODIFIED", object: alias });
     await eventually(() => tables.Service.size === 0);
+  });
+
+  const POLICIES = "/apis/networking.k8s.io/v1/networkpolicies";
+  const policy = (spec: unknown, resourceVersion = "5"): object => ({
+    metadata: { namespace: "shop", name: "web", uid: "u", resourceVersion },
+    spec,
+  });
+
+  test("closes what a policy may be about that was never read, and keeps one that was", async () => {
+    served.set(POLICIES, [policy({ podSelector: 5 })]);
+    start();
+    const closed = await eventually(() => tables.NetworkPolicy.get("shop/web"));
+    expect(closed.rules[0]?.defaultDeny).toEqual({ ingress: true, egress: true });
+    expect(closed.refusals[0]?.message).toContain("Cannot use spec.podSelector: want a map");
+    await emit(POLICIES, { type: "MODIFIED", object: policy({ podSelector: {} }, "6") });
+    const read = await eventually(() => {
+      const found = tables.NetworkPolicy.get("shop/web");
+      return found !== closed && found;
+    });
+    expect(read.refusals).toEqual([]);
+    await emit(POLICIES, { type: "MODIFIED", object: policy({ podSelector: 5 }, "7") });
+    await eventually(() => source.status().problems.length === 1);
+    expect(tables.NetworkPolicy.get("shop/web")).toBe(read);
+  });
+
+  test("tells the policy's owner what of it is not honoured", async () => {
+    served.set(POLICIES, [policy({ podSelector: {}, ingress: [{ only: "x" }] })]);
+    start();
+    await eventually(() => told.get("web")?.length === 1);
+    expect(told.get("web")?.[0]).toContain("Cannot honour spec.ingress[0].only: it is unknown");
   });
 });

@@ -196,4 +196,21 @@ describe("createManifestSource()", () => {
     await eventually(() => source.Namespace.synced);
     expect(names()).toEqual(["a2"]);
   });
+
+  test("run() closes what policies of a file that was never whole are about", async () => {
+    const policy = (name: string, spec: string): string =>
+      `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: ${name}}\nspec: ${spec}\n---\n`;
+    const closed = (): string[] => [...source.NetworkPolicy.entries()].map(([key]) => key).sort();
+    await writeFile(file("a.yaml"), policy("a", "5") + policy("b", "{podSelector: {}}"));
+    await start(fastClock);
+    expect(closed()).toEqual(["default/a", "default/b"]);
+    await writeFile(file("a.yaml"), policy("c", "5"));
+    await eventually(() => closed().join() === "default/c");
+    await writeFile(file("a.yaml"), policy("d", "{podSelector: {}}"));
+    await eventually(() => closed().join() === "default/d");
+    // From here on there is a last good state, which stays.
+    await writeFile(file("a.yaml"), policy("e", "5"));
+    await eventually(() => manifests.status().problems.length === 1);
+    expect(closed()).toEqual(["default/d"]);
+  });
 });

@@ -93,7 +93,31 @@ ${POD}---
   test("warns once about kinds that are not used here", () => {
     const deployment = "apiVersion: apps/v1\nkind: Deployment\n---\n";
     expect(problemsOf(deployment + deployment)).toEqual([
-      "warning 2 : Cannot use objects of kind apps/v1 Deployment: want Namespace, Node, Pod, Service or EndpointSlice",
+      "warning 2 : Cannot use objects of kind apps/v1 Deployment: want Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy, CiliumNetworkPolicy or CiliumClusterwideNetworkPolicy",
+    ]);
+  });
+
+  test("gives policies of a broken file as well, closed where they cannot be read", () => {
+    const policy = (kind: string, name: string, spec: string): string =>
+      `apiVersion: cilium.io/v2\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n---\n`;
+    const { objects, policies } = parseManifestFile(
+      "a.yaml",
+      policy("CiliumNetworkPolicy", "good", "{endpointSelector: {}, ingress: [{}]}") +
+        policy("CiliumClusterwideNetworkPolicy", "bad", "{endpointSelector: 5}") +
+        POD,
+    );
+    expect(objects).toEqual([]);
+    expect(policies).toMatchObject([
+      { line: 1, object: { kind: "CiliumNetworkPolicy", namespace: "default", name: "good" } },
+      {
+        line: 6,
+        object: {
+          kind: "CiliumClusterwideNetworkPolicy",
+          namespace: "",
+          name: "bad",
+          rules: [{ subject: [], defaultDeny: { ingress: true, egress: true } }],
+        },
+      },
     ]);
   });
 
