@@ -7,6 +7,8 @@ const UNFIT = /^mesh (lab (up|down|cut)|join)\b|--follow/;
 const FOR_DRILLS = /^mesh (drill (plan|run|show|compare|list --trend)\b|(un)?drain .*--service)/;
 /** Wants a cluster of Kubernetes: tests/kubernetes and tests/kubernetes-lab run these commands. */
 const FOR_KUBERNETES = /^mesh (install|upgrade|uninstall|probe|lab kubectl)\b|--kubeconfig/;
+/** Wants a policy: tests/e2e/policy-truth.test.ts and policy-commands.test.ts run these. */
+const FOR_POLICIES = /^mesh policy get\b/;
 
 export interface Example {
   readonly line: string;
@@ -21,7 +23,8 @@ export function examplesOf(usage: string): Example[] {
     .map((line) => line.trim())
     .filter(
       (line) =>
-        line !== "" && ![UNFIT, FOR_DRILLS, FOR_KUBERNETES].some((unfit) => unfit.test(line)),
+        line !== "" &&
+        ![UNFIT, FOR_DRILLS, FOR_KUBERNETES, FOR_POLICIES].some((unfit) => unfit.test(line)),
     )
     .map((line) => ({ line, json: line.includes("--output json") }));
   const [first] = found;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findLocalNode } from "../../../../mesh/contexts/local-nodes.ts";
+import { findLocalNode, listLocalNodes } from "../../../../mesh/contexts/local-nodes.ts";
 
 let home: string;
 
@@ -41,4 +41,14 @@ describe("findLocalNode()", () => {
     });
     await expect(find("a")).rejects.toMatchObject({ code: "data_loss" });
   });
+});
+
+test("listLocalNodes() gives the path of every node, none where there are none", async () => {
+  expect(await listLocalNodes("socket", { home })).toEqual([]);
+  addNode("b", { socket: "/run/b.sock" });
+  addNode("a", { socket: "/run/a.sock" });
+  expect(await listLocalNodes("socket", { home })).toEqual([
+    { node: "a", path: "/run/a.sock" },
+    { node: "b", path: "/run/b.sock" },
+  ]);
 });

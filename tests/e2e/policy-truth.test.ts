@@ -1,0 +1,105 @@
+// The truth table on real packets: generated policies in both languages, in two connected clusters,
+// every pair of pods, nodes and outside hosts, every probed port, both families. Three answers must
+// agree: the reference evaluator's (tests/policy/reference.ts), that of the maps in the kernel looked
+// up here, and whether the packet came through.
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Applied } from "../policy/documents.ts";
+import { createRandom, generateSet } from "../policy/generate.ts";
+import { matrixOf } from "../policy/matrix.ts";
+import { evaluate } from "../policy/reference.ts";
+import { packetName, type Packet } from "../policy/world.ts";
+import { applyPolicies, canBeProbed, openPolicyLab, type PolicyLab } from "./policy-lab.ts";
+import { readMapVerdicts } from "./policy-maps.ts";
+import { createTestLab, mustSucceed, UP_LIMIT_MS } from "./test-lab.ts";
+
+const SEED = Number(process.env["TOMBOLO_SEED"] ?? "20261122");
+const SETS = 26;
+const POLICIES_A_SET = 8;
+const LIMIT_MS = 600_000;
+/** Whoever answers answers within this; what did not is asked again before it is believed. */
+const PROBE_LIMIT_MS = 700;
+const PROBE_AGAIN_LIMIT_MS = 4_000;
+
+const lab = createTestLab("policy");
+let truth: PolicyLab;
+
+beforeAll(async () => {
+  mustSucceed(await lab.up(["--clusters", "east,west", "--nodes", "2"]));
+  mustSucceed(await lab.mesh(["connect", "east", "west"]));
+  truth = await openPolicyLab(await lab.open());
+}, UP_LIMIT_MS);
+
+afterAll(async () => {
+  await truth.close();
+  await lab.remove();
+}, LIMIT_MS);
+
+test(
+  "without policies every packet comes through",
+  async () => {
+    await applyPolicies(truth, { from: [], to: [] });
+    expect(await compare([])).toMatchObject({ disagreements: [] });
+  },
+  LIMIT_MS,
+);
+
+test(
+  `${SETS * POLICIES_A_SET} policies: documents, maps and packets agree`,
+  async () => {
+    const random = createRandom(SEED);
+    const totals = { policies: 0, packets: 0, allowed: 0 };
+    const disagreements: string[] = [];
+    let before: Applied[] = [];
+    for (let n = 0; n < SETS; n++) {
+      const set = generateSet(random, { prefix: `set${n}`, size: POLICIES_A_SET });
+      await applyPolicies(truth, { from: before, to: set });
+      before = set;
+      const compared = await compare(set);
+      totals.policies += set.length;
+      totals.packets += compared.packets;
+      totals.allowed += compared.allowed;
+      disagreements.push(...compared.disagreements.map((text) => `set ${n}: ${text}`));
+    }
+    await applyPolicies(truth, { from: before, to: [] });
+    process.stderr.write(
+      `truth table (seed ${SEED}): ${totals.policies} policies in ${SETS} sets, ` +
+        `${totals.packets} packets sent, ${totals.allowed} allowed, ` +
+        `${disagreements.length} disagreements\n`,
+    );
+    expect(disagreements).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+async function compare(
+  documents: readonly Applied[],
+): Promise<{ packets: number; allowed: number; disagreements: string[] }> {
+  const packets = [...matrixOf(truth.world)].filter(canBeProbed);
+  const wanted = packets.map((packet) => evaluate(truth.world, documents, packet));
+  const maps = await readMapVerdicts(truth, packets);
+  const came = await truth.probe(packets, PROBE_LIMIT_MS);
+  // A busy machine answers late; what must not come through has no such excuse.
+  const late = packets.flatMap((packet, i) =>
+    wanted[i]?.allowed === true && came[i] === false ? [{ packet, i }] : [],
+  );
+  const again = await truth.probe(
+    late.map(({ packet }) => packet),
+    PROBE_AGAIN_LIMIT_MS,
+  );
+  for (const [n, { i }] of late.entries()) came[i] = again[n] === true;
+
+  const disagreements = packets.flatMap((packet: Packet, i) => {
+    const verdict = wanted[i];
+    if (verdict?.allowed === maps[i] && verdict?.allowed === came[i]) return [];
+    const said = `documents ${word(verdict?.allowed)}, maps ${word(maps[i])}, ${
+      came[i] === true ? "came through" : "never came"
+    }`;
+    return [`${packetName(packet)}: ${said} (${verdict?.why})`];
+  });
+  const allowed = wanted.filter((verdict) => verdict.allowed).length;
+  return { packets: packets.length, allowed, disagreements };
+}
+
+function word(allowed: boolean | undefined): string {
+  return allowed === true ? "allow" : "deny";
+}
