@@ -24,6 +24,7 @@ import { createOwnSession, type OpenSession } from "./intent/cluster-session.ts"
 import type { Intent } from "./intent/intent.ts";
 import { createPeers, type Peers } from "./intent/peers.ts";
 import type { NodeRoute } from "./plan/plan-routes.ts";
+import type { CidrRow } from "./policy/engine.ts";
 
 export type AgentMaps = Pick<
   DatapathMaps,
@@ -41,6 +42,8 @@ export interface AgentParts {
   /** What is known of backends' health; none is down if left out. Not asked before `run`. */
   readonly isBackendDown?: (backend: BackendValue) => boolean;
   readonly clusterState: ClusterDrainMap;
+  /** Prefixes that policies name, for the ipcache; without them what it holds of such stays. */
+  readonly cidrRows?: Table<CidrRow>;
   /** CLOCK_MONOTONIC, by which drains end. */
   readonly kernelNowNs: () => bigint;
   readonly clock: Clock;
@@ -112,7 +115,8 @@ export function createAgent(parts: AgentParts): Agent {
     drainsKnown: (signal) => drains.known(signal),
     clock,
   });
-  const ipcache = createIpcachePlanner({ intent, nodeName, clock });
+  const { cidrRows } = parts;
+  const ipcache = createIpcachePlanner({ intent, nodeName, cidrRows, clock });
   const routes = createRoutePlanner({
     intent,
     nodeName,
@@ -123,6 +127,7 @@ export function createAgent(parts: AgentParts): Agent {
   const ipcacheOperations = createIpcacheOperations({
     map: ipcacheMapFromDatapath(parts.maps.ipcache),
     settlement: ipcache.settlement,
+    cidrsKnown: () => cidrRows?.synced === true,
   });
   const reconcile = <T>(desired: Table<T>, operations: Operations<T>): Reconciler =>
     createReconciler({ desired, operations, clock, random, log });
@@ -152,6 +157,7 @@ export function createAgent(parts: AgentParts): Agent {
           task("plan-services", services),
           task("plan-ipcache", ipcache),
           task("plan-routes", routes),
+          ...(cidrRows === undefined ? [] : [pruneWhenKnown(cidrRows, tables)]),
           ...tables.flatMap(({ desired, settlement, reconciler }) => [
             task(`reconcile-${desired.name}`, reconciler),
             {
@@ -171,6 +177,21 @@ async function pruneWhenSettled(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const _ of table.settlement.changed.changes(signal)) table.reconciler.pruneAgain();
+}
+
+/** Rows of policies that are no more may be removed from the moment that all policies are known. */
+function pruneWhenKnown(cidrRows: Table<CidrRow>, tables: readonly AgentTable[]): Task {
+  const { reconciler } = tables.find(({ desired }) => desired.name === "ipcache") ?? {};
+  let isKnown = false;
+  return {
+    name: "prune-cidrs",
+    run: async (signal) => {
+      for await (const _ of cidrRows.changes(signal)) {
+        if (cidrRows.synced && !isKnown) reconciler?.pruneAgain();
+        isKnown = cidrRows.synced;
+      }
+    },
+  };
 }
 
 function task(name: string, part: { run(signal: AbortSignal): Promise<void> }): Task {

@@ -32,6 +32,7 @@ export interface AgentConfig {
   readonly masquerade: boolean;
   /** How the health of other clusters is found out (docs/health.md). */
   readonly health: HealthSettings;
+  readonly policy: PolicySettings;
   /** How container runtimes find the plugin; undefined if that is somebody else's business. */
   readonly cni: CniSettings | undefined;
   /** `ADDRESS:PORT` for /healthz and /readyz. */
@@ -75,6 +76,11 @@ export interface HealthSettings {
   readonly nodesPerCluster: number;
   /** What went down stays down for two seconds, doubling with each relapse up to this. */
   readonly holdDownMaxMs: number;
+}
+
+export interface PolicySettings {
+  /** `never`: no pod has a policy, whatever the cluster says. */
+  readonly enforcement: "default" | "never";
 }
 
 export interface CniSettings {
@@ -190,6 +196,7 @@ export function parseAgentConfig(
       missing: etcd.kind === "kubernetes" && cni?.mode === "network",
     }),
     health: parseHealthSettings(fields),
+    policy: parsePolicySettings(fields),
     cni,
     healthListen: fields.listen("healthListen"),
     metricsListen: fields.listen("metricsListen"),
@@ -254,6 +261,15 @@ function parseHealthSettings(fields: Fields): HealthSettings {
       missing: holdDownMaxMs,
     }),
   };
+}
+
+function parsePolicySettings(fields: Fields): PolicySettings {
+  const enforcement = fields.object("policy", {}).text("enforcement", {
+    pattern: /^(default|never)$/,
+    want: '"default" or "never"',
+    missing: "default",
+  });
+  return { enforcement: enforcement === "never" ? "never" : "default" };
 }
 
 function parseCniSettings(fields: Fields): CniSettings | undefined {

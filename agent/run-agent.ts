@@ -4,12 +4,14 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDatapath, type Datapath } from "../bpf/datapath.ts";
+import { openPolicyMaps } from "../bpf/policy-maps.ts";
 import { interfaceIndexFromName } from "../bpf/tc.ts";
 import { createAgentServer } from "../mesh/api/agent-server.ts";
 import { systemRandom } from "../mesh/core/backoff.ts";
 import { isMeshError } from "../mesh/core/errors.ts";
 import type { Clock } from "../mesh/core/clock.ts";
 import type { Logger } from "../mesh/core/logger.ts";
+import { createTable } from "../mesh/core/table.ts";
 import { runTasks, type Task } from "../mesh/core/tasks.ts";
 import { createKubernetesTransport } from "../mesh/kubernetes/transport.ts";
 import { createEtcdStore } from "../mesh/kvstore/etcd-store.ts";
@@ -23,7 +25,9 @@ import { createPodRepair } from "./apply/pod-repair.ts";
 import { createRouteOperations } from "./apply/route-operations.ts";
 import { openNodeAddressBook } from "./cni/node-address-book.ts";
 import type { AgentConfig, EtcdFiles, EtcdPlace } from "./config.ts";
+import type { CidrRow } from "./policy/engine.ts";
 import { createDrillPart } from "./drill/drill-part.ts";
+import { createNodePolicy } from "./enforcement/node-policy.ts";
 import { createNodeFlows } from "./flows/node-flows.ts";
 import { createEtcdAccess } from "./kubernetes/etcd-access.ts";
 import { openEchoSocket } from "./health/echo-socket.ts";
@@ -139,8 +143,12 @@ async function runNode(
     bpfRoot: config.bpfRoot,
     cgroupPath,
     overlayInterface: device,
+    overlayPort: port,
+    cluster: config.cluster,
     objectDirectory: OBJECT_DIRECTORY,
   });
+  using policies = openPolicyMaps(config.bpfRoot);
+  const cidrRows = createTable<CidrRow>({ name: "cidr-rows" });
   const serverName = `${config.cluster.name}.mesh.cilium.io`;
   const store = createEtcdStore({
     endpoints: way.endpoints,
@@ -166,6 +174,7 @@ async function runNode(
     store,
     maps: datapath.maps,
     clusterState: datapath.maps.clusterState,
+    cidrRows,
     kernelNowNs: process.kernelNowNs,
     createRouteOperations: (settlement) =>
       createRouteOperations({
@@ -180,6 +189,20 @@ async function runNode(
     log,
   });
   const book = await openNodeAddressBook(config.stateDirectory);
+  const policy = createNodePolicy({
+    settings: config.policy,
+    cluster: config.cluster,
+    agent,
+    maps: datapath.maps,
+    policies,
+    cidrRows,
+    book,
+    stateDirectory: config.stateDirectory,
+    interfaceIndex: interfaceIndexFromName,
+    clock,
+    kernelNowNs: process.kernelNowNs,
+    log,
+  });
   const flows = createNodeFlows({
     book,
     stateDirectory: config.stateDirectory,
@@ -216,6 +239,7 @@ async function runNode(
     book,
     endpoints: datapath.maps.endpoints,
     interfaceIndex: interfaceIndexFromName,
+    mayAttach: (ifindex) => policy.isDecided(ifindex),
     attachPod: (ifindex) => datapath.attachPod(ifindex),
     clock,
     log,
@@ -224,7 +248,7 @@ async function runNode(
     readinessOf(agent, {
       isSetUp: nodeSetup.current() !== undefined,
       problems: [pluginConfig?.problem() ?? ""],
-      remarks: [masquerade?.problem() ?? "", flows.problem()],
+      remarks: [masquerade?.problem() ?? "", flows.problem(), policy.problem()],
     });
   const report = createReport({
     agent,
@@ -304,9 +328,16 @@ async function runNode(
     const tasks: Task[] = [
       { name: "agent", run: (inner) => agent.run(inner) },
       { name: "node-setup", run: (inner) => nodeSetup.run(inner) },
-      { name: "pod-repair", run: (inner) => podRepair.run(inner) },
+      {
+        name: "pod-repair",
+        run: async (inner) => {
+          const attachAll = policy.decided(inner).then(() => podRepair.repair());
+          await Promise.all([podRepair.run(inner), attachAll]);
+        },
+      },
       { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
       ...operations.tasks,
+      ...policy.tasks,
       ...flows.tasks,
       ...drill.tasks,
     ];

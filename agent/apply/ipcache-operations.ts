@@ -3,7 +3,7 @@
 import { isMeshError, MeshError } from "../../mesh/core/errors.ts";
 import type { Failures, Operations } from "../../mesh/core/reconciler.ts";
 import type { Settlement } from "../desired/settlement.ts";
-import { sameIpcacheRow, type IpcacheRow } from "../plan/plan-ipcache.ts";
+import { NO_CLUSTER, sameIpcacheRow, type IpcacheRow } from "../plan/plan-ipcache.ts";
 
 /** The ipcache map, its rows by prefix. */
 export interface IpcacheTarget {
@@ -19,6 +19,8 @@ export interface IpcacheTarget {
 export interface IpcacheOperationsOptions {
   readonly map: IpcacheTarget;
   readonly settlement: Settlement;
+  /** Whether all prefixes that policies name are among the desired rows; no if left out. */
+  readonly cidrsKnown?: () => boolean;
 }
 
 /** The kernel's part of a batch runs beside us, so a large one does not hold the event loop. */
@@ -40,6 +42,11 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
     return sameIpcacheRow(found, row);
   }
 
+  function mayPrune({ clusterId }: IpcacheRow): boolean {
+    if (clusterId === NO_CLUSTER) return options.cidrsKnown?.() === true;
+    return settlement.mayPrune(clusterId);
+  }
+
   return {
     batchRows: BATCH_ROWS,
     async update(rows) {
@@ -55,7 +62,7 @@ export function createIpcacheOperations(options: IpcacheOperationsOptions): Oper
     async prune(desired) {
       const gone: string[] = [];
       for (const [key, row] of adopted) {
-        if (desired.get(key) === undefined && settlement.mayPrune(row.clusterId)) gone.push(key);
+        if (desired.get(key) === undefined && mayPrune(row)) gone.push(key);
       }
       map.deleteAll(gone);
       for (const key of gone) adopted.delete(key);

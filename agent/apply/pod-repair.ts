@@ -16,7 +16,9 @@ export interface PodRepairOptions {
   readonly endpoints: Pick<BpfMap<EndpointKey, Endpoint>, "entries" | "put" | "delete">;
   /** Index of an interface of this namespace; throws `not_found`. */
   readonly interfaceIndex: (name: string) => number;
-  /** Attaches from_pod to the host side of a pod. */
+  /** Whether the pod's policy is known, so that new programs close nothing that was open. */
+  readonly mayAttach: (ifindex: number) => boolean;
+  /** Attaches the programs to the host side of a pod. */
   readonly attachPod: (ifindex: number) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -51,7 +53,7 @@ export function createPodRepair(options: PodRepairOptions): PodRepair {
         endpoints.put(endpointKey(address), row);
         written++;
       }
-      if (attached.has(row.ifindex)) continue;
+      if (attached.has(row.ifindex) || !options.mayAttach(row.ifindex)) continue;
       options.attachPod(row.ifindex);
       attached.add(row.ifindex);
     }

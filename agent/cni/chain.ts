@@ -23,7 +23,10 @@ export interface ForeignPod extends PairNames {
 }
 
 /** Throws `already_exists` or what failed; then nothing of ours is left behind. */
-export async function attachChainedPod(request: PodRequest, signal: AbortSignal): Promise<void> {
+export async function attachChainedPod(
+  request: PodRequest,
+  signal: AbortSignal,
+): Promise<ForeignPod> {
   const { pod, node, book } = request;
   if ((await recordsOfPod(book, pod)).length > 0) {
     throw new MeshError(
@@ -40,6 +43,7 @@ export async function attachChainedPod(request: PodRequest, signal: AbortSignal)
     }
     if (foreign.mtu > node.mtu) await lowerMtu(pod, { foreign, mtu: node.mtu }, signal);
     connectPod(node.bpfRoot, foreign);
+    return foreign;
   } catch (error) {
     // The first failure is the one to tell; the DEL that follows tries the rest again.
     try {

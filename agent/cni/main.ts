@@ -1,6 +1,7 @@
 // The CNI plugin: one call of the container runtime, one answer on standard output. Reads the
 // environment and standard input; the work is done beside it. Needs no running agent.
 import { text } from "node:stream/consumers";
+import { systemClock } from "../../mesh/core/clock.ts";
 import { MeshError } from "../../mesh/core/errors.ts";
 import { attachPod } from "./attach.ts";
 import { checkPod } from "./check.ts";
@@ -9,6 +10,7 @@ import { collectGarbage } from "./collect.ts";
 import { detachPod } from "./detach.ts";
 import { openNodeAddressBook } from "./node-address-book.ts";
 import { readNodeFile } from "./node-file.ts";
+import { awaitPinnedPolicy } from "./policy-wait.ts";
 import {
   isRecord,
   parseEnvironment,
@@ -84,9 +86,14 @@ async function run(
     await checkPod({ ...request, prevResult: prevResult ?? {} }, signal);
     return undefined;
   }
+  const { bpfRoot } = request.node;
   if (config.chained) {
-    await attachChainedPod(request, signal);
+    const { hostInterface } = await attachChainedPod(request, signal);
+    await awaitPinnedPolicy({ bpfRoot, hostInterface }, systemClock, signal);
     return { ...prevResult, cniVersion: version };
   }
-  return formatResult(await attachPod(request, signal), { cniVersion: version, prevResult });
+  const attachment = await attachPod(request, signal);
+  const { hostInterface } = attachment;
+  await awaitPinnedPolicy({ bpfRoot, hostInterface }, systemClock, signal);
+  return formatResult(attachment, { cniVersion: version, prevResult });
 }

@@ -3,7 +3,9 @@
 import type { Clock } from "../../mesh/core/clock.ts";
 import type { Table } from "../../mesh/core/table.ts";
 import type { ClusterIntent, Intent, PeerIntent } from "../intent/intent.ts";
+import type { CidrRow } from "../policy/engine.ts";
 import {
+  planCidrIpcache,
   planEndpointIpcache,
   planNodeIpcache,
   sameIpcacheRow,
@@ -17,8 +19,13 @@ import { createSettlement, listConnected, type Settlement } from "./settlement.t
 export interface IpcachePlannerOptions {
   readonly intent: Intent;
   readonly nodeName: string;
+  /** Prefixes that policies of this node name; none if left out. */
+  readonly cidrRows?: Table<CidrRow> | undefined;
   readonly clock: Clock;
 }
+
+/** Behind everything that the mesh itself claims. */
+const CIDR_RANK = Number.MAX_SAFE_INTEGER;
 
 export interface IpcachePlanner {
   readonly desired: Table<IpcacheRow>;
@@ -59,6 +66,15 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
       source.claim(key, endpoint === undefined ? [] : planEndpointIpcache(endpoint, context));
     };
 
+    const cidrs = claims.source(CIDR_RANK);
+    const followCidrs = async (rows: Table<CidrRow>): Promise<void> => {
+      const onKey = (prefix: string): void => {
+        const row = rows.get(prefix);
+        cidrs.claim(prefix, row === undefined ? [] : planCidrIpcache(row));
+      };
+      await followTable(rows, { clock, onKey, onSynced: () => {} }, signal);
+    };
+
     const sources = new Map<ClusterIntent, ClusterSources>();
     const followCluster = async (cluster: ClusterIntent, inner: AbortSignal): Promise<void> => {
       const rank = cluster === own ? 0 : cluster.cluster.id * 2;
@@ -97,6 +113,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     await Promise.all([
       settlement.run(signal),
       followCluster(own, signal),
+      ...(options.cidrRows === undefined ? [] : [followCidrs(options.cidrRows)]),
       followPeers(
         peers,
         {

@@ -23,6 +23,9 @@ export interface IpcacheRow {
   readonly encryptionKey: number;
 }
 
+/** Of what belongs to no cluster. */
+export const NO_CLUSTER: ClusterId = 0;
+
 /** The addresses of the node that the agent runs on. */
 export interface OwnNode {
   readonly cluster: string;
@@ -77,6 +80,14 @@ export function planNodeIpcache(node: MeshNode, ownNode: OwnNode): IpcacheRow[] 
     }
   }
   return [...rows.values()];
+}
+
+/** A prefix outside the mesh that policies name, under this node's own number. */
+export function planCidrIpcache(row: {
+  readonly prefix: string;
+  readonly identity: IdentityNumber;
+}): IpcacheRow[] {
+  return [{ ...row, tunnelEndpoint: "", clusterId: NO_CLUSTER, encryptionKey: 0 }];
 }
 
 export function isOwnNode(node: MeshNode, ownNode: OwnNode): boolean {

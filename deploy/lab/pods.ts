@@ -278,6 +278,10 @@ async function attachPod(
   const pending: PodRecord = { ...spec, uid, containerId, addresses: [], restarts };
   // Before the namespace is made: whatever happens now, `delete` and `up` know of it.
   await writeJson(place.recordFile, pending);
+  // As under Kubernetes the pod is bound to its node before it has a network: its policy is ready
+  // when its interface comes.
+  await writeManifest(place.manifests, namespaceManifest(spec.namespace));
+  await writeManifest(place.manifests, podManifest({ ...pending, ready: false }, place.node));
   await addNamespaces([place.namespace], signal);
   await ipBatch({ namespace: place.namespace, lines: ["link set lo up"] }, signal);
   const attachment = await callCni({ ...cniCall(place, pending), command: "ADD" }, signal);

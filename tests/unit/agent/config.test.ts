@@ -34,6 +34,7 @@ describe("parseAgentConfig()", () => {
       procSysNet: "/proc/sys/net",
       masquerade: false,
       health: { enabled: true, intervalMs: 100, nodesPerCluster: 3, holdDownMaxMs: 60_000 },
+      policy: { enforcement: "default" },
       cni: undefined,
       healthListen: undefined,
       metricsListen: undefined,
@@ -47,6 +48,13 @@ describe("parseAgentConfig()", () => {
     expect(parse({ health }).health).toEqual({ ...health, ...defaults });
     expect(() => parse({ health: { intervalMs: 1 } })).toThrow(
       'Cannot use "health.intervalMs" of agent configuration "a.json": want a whole number',
+    );
+  });
+
+  test("takes whether policies are enforced", () => {
+    expect(parse({ policy: { enforcement: "never" } }).policy.enforcement).toBe("never");
+    expect(() => parse({ policy: { enforcement: "always" } })).toThrow(
+      'Cannot use "policy.enforcement" of agent configuration "a.json": want "default" or "never"',
     );
   });
 

@@ -89,4 +89,26 @@ describe("createIpcacheOperations()", () => {
     await operations.delete([{ key: row(1).prefix, row: row(1) }], never);
     expect((await operations.update(updates([row(2)]), never)).size).toBe(0);
   });
+
+  test("keeps what belongs to no cluster until all prefixes of policies are known", async () => {
+    const { kernel, prefixes, operations } = create();
+    await operations.update(updates([row(1, 0)]), never);
+    const desired = createTable<IpcacheRow>({ name: "ipcache" });
+    let isKnown = false;
+    const again = createIpcacheOperations({
+      map: ipcacheMapFromDatapath(kernel),
+      settlement: {
+        mayPrune: () => true,
+        mayPruneAll: () => true,
+        unsettled: () => [],
+        changed: createTable<number>({ name: "settlement" }),
+      },
+      cidrsKnown: () => isKnown,
+    });
+    await again.prune(desired, never);
+    expect(prefixes()).toEqual(["10.0.0.1/32"]);
+    isKnown = true;
+    await again.prune(desired, never);
+    expect(prefixes()).toEqual([]);
+  });
 });

@@ -17,7 +17,11 @@ function record(address: string, containerId = "abc"): AddressRecord {
   return { address, containerId, ifName: "eth0", netns: "/n", pod: "shop/cart", bpfRoot: "/b" };
 }
 
-function create(records: AddressRecord[], interfaces: Record<string, number>) {
+function create(
+  records: AddressRecord[],
+  interfaces: Record<string, number>,
+  undecided: readonly number[] = [],
+) {
   const endpoints = createMemoryMap(endpointsMap);
   const attached: number[] = [];
   const clock = createFakeClock();
@@ -29,6 +33,7 @@ function create(records: AddressRecord[], interfaces: Record<string, number>) {
       if (index === undefined) throw new MeshError("not_found", `Cannot find ${name}`);
       return index;
     },
+    mayAttach: (ifindex) => !undecided.includes(ifindex),
     attachPod: (ifindex) => attached.push(ifindex),
     clock,
     log: silentLogger,
@@ -53,6 +58,20 @@ describe("createPodRepair()", () => {
       hostMac: macBytes(pair.hostMac),
     });
     expect(attached).toEqual([9]);
+  });
+
+  test("leaves a pod the program that it has until its policy is known", async () => {
+    const undecided = [7];
+    const { attached, repair } = create(
+      [record("10.1.1.5")],
+      { [NAMES.hostInterface]: 7 },
+      undecided,
+    );
+    expect(await repair.repair()).toEqual({ written: 1, removed: 0 });
+    expect(attached).toEqual([]);
+    undecided.pop();
+    await repair.repair();
+    expect(attached).toEqual([7]);
   });
 
   test("writes the rows of pods that lost them, and attaches the program once a pod", async () => {
