@@ -38,9 +38,10 @@ function readRule(rule: CiliumRule, policy: CiliumPolicy, question: Question): O
 
   const allow = (direction === "ingress" ? rule.ingress : rule.egress) ?? [];
   const deny = (direction === "ingress" ? rule.ingressDeny : rule.egressDeny) ?? [];
+  const asked = rule.enableDefaultDeny?.[direction] ?? allow.length + deny.length > 0;
   return {
-    // By default a direction that has rules.
-    isolates: rule.enableDefaultDeny?.[direction] ?? allow.length + deny.length > 0,
+    // By default a direction that has rules; and one that only a proxy could have kept open.
+    isolates: asked || allow.some(asksTooMuch),
     allows: allow.some((traffic) => !asksTooMuch(traffic) && matches(traffic, policy, question)),
     // What a deny cannot be told apart by, it does not tell apart.
     denies: deny.some((traffic) => matches(withoutWhatIsTooMuch(traffic), policy, question)),

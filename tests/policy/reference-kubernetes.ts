@@ -11,8 +11,10 @@ export function readKubernetes(policy: NetworkPolicy, question: Question): Opini
   if (subject.namespace !== namespaceOf(policy)) return undefined;
   if (!selects(spec.podSelector, (key) => subject.labels[key])) return undefined;
 
-  // Without policyTypes: ingress always, egress if there are egress rules.
-  const types = spec.policyTypes ?? ["Ingress", ...(spec.egress === undefined ? [] : ["Egress"])];
+  // Without policyTypes: ingress always, egress if there are egress rules. An empty list of them is
+  // none: "no egress at all" has to be said by policyTypes.
+  const hasEgress = (spec.egress ?? []).length > 0;
+  const types = spec.policyTypes ?? ["Ingress", ...(hasEgress ? ["Egress"] : [])];
   const isolates = types.includes(direction === "ingress" ? "Ingress" : "Egress");
   if (!isolates) return { isolates, allows: false, denies: false };
 

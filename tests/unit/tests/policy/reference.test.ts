@@ -91,6 +91,10 @@ describe("NetworkPolicy", () => {
     });
     expectVerdicts([kubernetes({ podSelector: {}, egress: [] })], {
       "db-1 > web-1 TCP 8080": false,
+      "web-1 > db-1 TCP 8080": true,
+    });
+    expectVerdicts([kubernetes({ podSelector: {}, egress: [{ ports: [{ port: 443 }] }] })], {
+      "web-1 > db-1 TCP 443": true,
       "web-1 > db-1 TCP 8080": false,
     });
   });
@@ -319,6 +323,11 @@ describe("CiliumNetworkPolicy", () => {
       expectVerdicts([cilium({ endpointSelector, egress })], {
         "web-1 > partner TCP 443": false,
         "web-1 > db-1 TCP 443": false,
+      });
+      // Also where the document says that nothing shall be closed by default.
+      const open = { enableDefaultDeny: { egress: false } };
+      expectVerdicts([cilium({ endpointSelector, egress, ...open })], {
+        "web-1 > partner TCP 443": false,
       });
     }
   });
