@@ -47,6 +47,8 @@ export interface PolicyPlanner {
   readonly enforced: ReadonlyMap<string, EnforcedEndpoint>;
   /** Whether everything was known once, and written. */
   isReady(): boolean;
+  /** Whether that was done with the policies as they are now; `enforced` has what failed. */
+  isCurrent(): boolean;
   /** Resolves then, or when the signal aborts. */
   ready(signal: AbortSignal): Promise<void>;
   /** Resolves when the signal aborts. */
@@ -77,6 +79,9 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
     onReady: () => settled.markSynced(),
   });
   let isDirty = true;
+  /** Changes of policies that were told, and those that were applied. */
+  let told = 0;
+  let applied = 0;
   let wakeUp = (): void => {};
 
   function touch(): void {
@@ -173,6 +178,7 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
       followTable(table, { clock, onKey, onSynced: nothing }, signal);
     await Promise.all([
       follow(own.policies, (key) => {
+        told++;
         engine.setPolicy(key, own.policies.get(key));
         touch();
       }),
@@ -268,7 +274,9 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
       while (!signal.aborted) {
         if (isDirty || again.size > 0) {
           isDirty = false;
+          const upTo = told;
           await applyOnce(signal);
+          applied = upTo;
         }
         if (!isReady.synced && !isDirty) {
           target.prune(new Set([...enforced.values()].map(({ place }) => place.ifindex)));
@@ -287,6 +295,7 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
   return {
     enforced,
     isReady: () => isReady.synced,
+    isCurrent: () => isReady.synced && applied === told,
     ready: (signal) => tableSynced(isReady, signal),
     async run(signal) {
       await listConnected({ settlement, peers }, signal);

@@ -1,6 +1,8 @@
 // The agent's state as Prometheus metrics, read when they are asked for.
 import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import type { AgentFlowResets, AgentHealth, AgentStatus } from "../../mesh/api/agent-messages.ts";
+import type { PolicyCounts } from "./policy-counts.ts";
+import { createPolicyMetrics } from "./policy-metrics.ts";
 
 export interface Metrics {
   text(): Promise<string>;
@@ -9,6 +11,7 @@ export interface Metrics {
 export function createMetrics(read: {
   readonly status: () => Promise<AgentStatus>;
   readonly health: () => Promise<AgentHealth>;
+  readonly policy?: () => PolicyCounts;
 }): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -47,6 +50,8 @@ export function createMetrics(read: {
     blind: gauge("blind_rounds", "Rounds of probes that came too late to count"),
   };
 
+  const policy = createPolicyMetrics({ gauge, counter });
+
   function setHealth(now: AgentHealth): void {
     health.isolated.set(Number(now.isolated));
     health.backends.set(now.backendsDown);
@@ -73,6 +78,7 @@ export function createMetrics(read: {
       const status = await read.status();
       setHealth(await read.health());
       if (status.flows !== null) setFlows(status.flows);
+      if (read.policy !== undefined) policy.set(read.policy());
       ready.set(Number(status.ready));
       for (const part of Object.values(cluster)) part.reset();
       for (const peer of status.clusters) {

@@ -22,7 +22,8 @@ describe("docs/metrics.md", () => {
   });
 
   test("lists the agent's metrics", () => {
-    const inCode = names(read("agent/status/metrics.ts"), /\b(?:gauge|counter)\(\s*"([a-z_]+)"/g);
+    const code = read("agent/status/metrics.ts") + read("agent/status/policy-metrics.ts");
+    const inCode = names(code, /\b(?:gauge|counter)\(\s*"([a-z_]+)"/g);
     expect(names(page, /^\| `tombolo_agent_([a-z_]+)`/gm)).toEqual(inCode);
   });
 });

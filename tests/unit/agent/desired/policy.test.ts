@@ -161,9 +161,11 @@ describe("createPolicyPlanner()", () => {
     test.addPod("cart", CART, 7);
     await test.clock.settle();
     expect([planner.isReady(), test.state(7), test.mode()]).toEqual([false, undefined, 0]);
+    expect(planner.isCurrent()).toBe(false);
     test.markSynced();
     await test.clock.advance(10);
     expect([planner.isReady(), test.mode()]).toEqual([true, PolicyMode.open]);
+    expect(planner.isCurrent()).toBe(true);
     expect(test.state(7)).toMatchObject({ identity: CART, enforcement: PolicyEnforcement.on });
     expect(test.held(7)).toEqual(ALL);
   });

@@ -41,4 +41,18 @@ describe("createMetrics()", () => {
     expect(later).not.toContain('cluster="east"');
     expect(later).not.toContain('cluster="west"');
   });
+
+  test("shows what is enforced at the node's pods, where there is policy", async () => {
+    const read = { status: () => Promise.resolve(STATUS), health: () => Promise.resolve(HEALTH) };
+    expect(await createMetrics(read).text()).not.toContain("tombolo_agent_policy_endpoints{");
+    const policy = () => ({
+      endpoints: { "in-force": 3, closed: 1, waiting: 0 },
+      entries: 12,
+      drops: new Map([["policy-denied", 5]]),
+      flowRecords: { read: 100, overrun: 2, lost: 7 },
+    });
+    const text = await createMetrics({ ...read, policy }).text();
+    expect(text).toContain('tombolo_agent_policy_endpoints{state="closed"} 1\n');
+    expect(text).toContain("tombolo_agent_policy_entries 12\n");
+  });
 });
