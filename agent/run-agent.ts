@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { collectConnections } from "../bpf/connections.ts";
 import { openDatapath, type Datapath } from "../bpf/datapath.ts";
 import { openPolicyMaps } from "../bpf/policy-maps.ts";
 import { interfaceIndexFromName } from "../bpf/tc.ts";
@@ -199,8 +200,8 @@ async function runNode(
     book,
     stateDirectory: config.stateDirectory,
     interfaceIndex: interfaceIndexFromName,
+    collect: () => collectConnections(config.bpfRoot),
     clock,
-    kernelNowNs: process.kernelNowNs,
     log,
   });
   const flows = createNodeFlows({

@@ -79,6 +79,7 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
     onReady: () => settled.markSynced(),
   });
   let isDirty = true;
+  let hadPolicies = false;
   /** Changes of policies that were told, and those that were applied. */
   let told = 0;
   let applied = 0;
@@ -204,7 +205,12 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
     if (endpoint === undefined || state === undefined) return true;
     const place = { ifindex: endpoint.ifindex, identity: state.identity };
     try {
-      target.apply(place, change, engine.entriesOf(key) ?? new Map());
+      // Without any policy nobody's labels matter: without a row the pod is open.
+      if (state.closed === "unknown-identity" && own.policies.size === 0) {
+        target.remove(endpoint.ifindex);
+      } else {
+        target.apply(place, change, engine.entriesOf(key) ?? new Map());
+      }
       enforced.set(key, { place, problem: "" });
       return true;
     } catch (error) {
@@ -228,6 +234,12 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
     enforced.set(key, { ...written, place });
   }
 
+  function* closedOfUnknown(): Iterable<string> {
+    for (const key of known.keys()) {
+      if (engine.stateOf(key)?.closed === "unknown-identity") yield key;
+    }
+  }
+
   function wholeOf(key: string): EndpointChange | undefined {
     const reason = engine.stateOf(key)?.closed;
     if (reason !== undefined) return { kind: "closed", reason };
@@ -238,6 +250,8 @@ export function createPolicyPlanner(options: PolicyPlannerOptions): PolicyPlanne
   /** All that the engine has to say now, and what could not be written before. */
   async function applyOnce(signal: AbortSignal): Promise<void> {
     if (own.policies.size > 0) target.setMode("closed");
+    else if (hadPolicies) for (const key of closedOfUnknown()) again.add(key);
+    hadPolicies = own.policies.size > 0;
     const { endpoints: changes, rows: cidrs, unfinished } = engine.take();
     const work = new Map<string, EndpointChange>(changes);
     for (const key of again) {

@@ -16,7 +16,7 @@ import type { AddressBook } from "../cni/address-book.ts";
 import type { PolicySettings } from "../config.ts";
 import { watchNodeAddressBook } from "../cni/node-address-book.ts";
 import { createPolicyPlanner, type PolicyPlanner } from "../desired/policy.ts";
-import { createConnectionCollector } from "./collect-connections.ts";
+import { runCollector } from "./collect-connections.ts";
 import { createLocalEndpoints, type LocalEndpoint } from "../endpoints/local-endpoints.ts";
 import type { IpcacheRow } from "../plan/plan-ipcache.ts";
 import { createPolicyEngine, type CidrRow, type PolicyEngine } from "../policy/engine.ts";
@@ -26,16 +26,16 @@ export interface NodePolicyOptions {
   readonly settings: PolicySettings;
   readonly cluster: ClusterIdentity;
   readonly agent: Pick<Agent, "intent" | "tables">;
-  readonly maps: Pick<DatapathMaps, "policyNode" | "policyState" | "ipcache" | "connections">;
+  readonly maps: Pick<DatapathMaps, "policyNode" | "policyState" | "ipcache">;
   readonly policies: PolicyMaps;
   /** What the engine wants of the ipcache; the agent's planner claims it. */
   readonly cidrRows: WritableTable<CidrRow>;
   readonly book: Pick<AddressBook, "list">;
   readonly stateDirectory: string;
   readonly interfaceIndex: (name: string) => number;
+  /** Forgets connections that are over; returns how many. */
+  readonly collect: () => number;
   readonly clock: Clock;
-  /** CLOCK_MONOTONIC. */
-  readonly kernelNowNs: () => bigint;
   readonly log: Logger;
 }
 
@@ -88,12 +88,6 @@ export function createNodePolicy(options: NodePolicyOptions): NodePolicy {
     clock,
     log,
   });
-  const collector = createConnectionCollector({
-    map: maps.connections,
-    kernelNowNs: options.kernelNowNs,
-    clock,
-    log,
-  });
   const isOff = options.settings.enforcement === "never";
   if (isOff) target.setMode("off");
   // From here on a pod that comes is closed until it has a policy, or there is none.
@@ -107,7 +101,10 @@ export function createNodePolicy(options: NodePolicyOptions): NodePolicy {
       : [
           { name: "local-endpoints", run: (signal) => endpoints.run(signal) },
           { name: "policy", run: (signal) => planner.run(signal) },
-          { name: "collect-connections", run: (signal) => collector.run(signal) },
+          {
+            name: "collect-connections",
+            run: (signal) => runCollector({ collect: options.collect, clock, log }, signal),
+          },
         ],
     isDecided: (ifindex) =>
       isOff || planner.isReady() || maps.policyState.get({ ifindex }) !== undefined,

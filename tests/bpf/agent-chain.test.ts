@@ -135,6 +135,7 @@ describe("tombolo-cni behind ptp and host-local", () => {
       ipcache: [
         { prefix: `${REMOTE_POD}/32`, identity: 5, tunnelEndpoint: "" },
         { prefix: "10.1.1.0/24", identity: 6, tunnelEndpoint: "192.0.2.1" },
+        { prefix: "192.0.2.1/32", identity: 6, tunnelEndpoint: "" },
       ],
     };
     const script = join(ROOT, "tests/bpf/overlay-node.ts");

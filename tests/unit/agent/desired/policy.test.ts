@@ -223,10 +223,30 @@ describe("createPolicyPlanner()", () => {
     expect([test.state(7), test.maps.policies.endpoints()]).toEqual([undefined, []]);
   });
 
+  test("a pod of unknown labels is open while there is no policy at all", async () => {
+    const test = create();
+    test.markSynced();
+    test.start();
+    test.addPod("cart", CART, 7);
+    await test.clock.advance(10);
+    expect([test.mode(), test.state(7)]).toEqual([PolicyMode.open, undefined]);
+    test.intent.own.policies.put("a", policy([]));
+    await test.clock.advance(10);
+    // No row: closed, as nobody may pass who has none.
+    expect([test.mode(), test.state(7)]).toEqual([PolicyMode.closed, undefined]);
+    test.addPod("other", SHOP, 8);
+    await test.clock.advance(10);
+    expect(test.state(8)?.enforcement).toBe(PolicyEnforcement.closed);
+    test.intent.own.policies.delete("a");
+    await test.clock.advance(10);
+    expect([test.mode(), test.state(8)]).toEqual([PolicyMode.open, undefined]);
+  });
+
   test("a pod of unknown labels is closed until they are known", async () => {
     const test = create();
     test.markSynced();
     test.start();
+    test.intent.own.policies.put("a", policy([]));
     test.addPod("cart", CART, 7);
     await test.clock.advance(10);
     expect(test.state(7)?.enforcement).toBe(PolicyEnforcement.closed);
