@@ -8,7 +8,7 @@ import type { IdentityNumber } from "../../mesh/core/identity.ts";
 import type { PolicyDirection } from "../../mesh/core/policy.ts";
 import type { CompiledRule, CompiledTraffic } from "./compiled-rule.ts";
 import { entryKey, type PolicyEntry } from "./entry.ts";
-import { canonicalPlane, type PlaneEntry } from "./plane.ts";
+import type { PlaneEntry } from "./plane.ts";
 import type { NamedPort } from "./port-prefixes.ts";
 import { Side, type SideContext } from "./side.ts";
 
@@ -217,11 +217,10 @@ export class Profile {
   #update(key: PlaneKey, diff?: Diff): void {
     const identity = key >> 1;
     const direction = (key & 1) === 0 ? "ingress" : "egress";
-    const contributions = this.sides[direction].contributions(identity);
     const before = this.#planes.get(key) ?? [];
-    const now = canonicalPlane(contributions).map((found) =>
-      policyEntry({ identity, direction }, found),
-    );
+    const now = this.sides[direction]
+      .entries(identity)
+      .map((found) => policyEntry({ identity, direction }, found));
     if (now.length > 0) this.#planes.set(key, now);
     else this.#planes.delete(key);
     this.#entries += now.length - before.length;
@@ -237,7 +236,8 @@ function policyEntry(
   plane: Pick<PolicyEntry, "identity" | "direction">,
   { protocol, port, bits, verdict, rule }: PlaneEntry,
 ): PolicyEntry {
-  return { ...plane, protocol, port, portPrefixBits: bits, verdict, rule };
+  const { identity, direction } = plane;
+  return { identity, direction, protocol, port, portPrefixBits: bits, verdict, rule };
 }
 
 function compare(plane: {

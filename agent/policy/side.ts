@@ -7,7 +7,7 @@ import type { CompiledTraffic, TrafficPeers } from "./compiled-rule.ts";
 import { AGGREGATE, NO_RULE } from "./entry.ts";
 import type { NamedPorts } from "./named-ports.ts";
 import type { PeerSet, PeerSets, PeerSetUser } from "./peer-sets.ts";
-import { LAST_ORDER, type Contribution } from "./plane.ts";
+import { canonicalPlane, LAST_ORDER, type Contribution, type PlaneEntry } from "./plane.ts";
 import { EVERY_PORT, prefixesFromNamed, type NamedPort, type PortPrefix } from "./port-prefixes.ts";
 
 /** What all sides of a node share. */
@@ -41,7 +41,10 @@ const UNRULED: Contribution = {
 
 export class Side implements PeerSetUser {
   readonly #options: SideOptions;
-  readonly #uses = new Map<PeerSet, Use[]>();
+  /** Lists are replaced, never changed. */
+  readonly #uses = new Map<PeerSet, readonly Use[]>();
+  /** What a list of uses comes to where nothing else is said. */
+  #canonical = new WeakMap<readonly Use[], readonly PlaneEntry[]>();
   /** Rules that name ports of their peers. */
   #namingRules = 0;
   #defaultDenies = 0;
@@ -73,7 +76,9 @@ export class Side implements PeerSetUser {
   countDefaultDeny(by: 1 | -1): void {
     const before = this.isDefaultDeny;
     this.#defaultDenies += by;
-    if (this.isDefaultDeny !== before) for (const plane of this.planes()) this.touch(plane);
+    if (this.isDefaultDeny === before) return;
+    this.#canonical = new WeakMap();
+    for (const plane of this.planes()) this.touch(plane);
   }
 
   add(traffic: CompiledTraffic): void {
@@ -81,9 +86,7 @@ export class Side implements PeerSetUser {
     const own = direction === "ingress" ? prefixesFromNamed(traffic.named, namedPorts) : [];
     const use: Use = { traffic, ports: [...traffic.ports, ...own] };
     for (const set of context.traffic.acquire(traffic)) {
-      const uses = this.#uses.get(set);
-      if (uses === undefined) this.#uses.set(set, [use]);
-      else uses.push(use);
+      this.#uses.set(set, [...(this.#uses.get(set) ?? []), use]);
       set.users.add(this);
     }
     this.#count(traffic, 1);
@@ -114,6 +117,16 @@ export class Side implements PeerSetUser {
       yield* set.planes;
       for (const { traffic } of uses) yield* this.#planesOfNames(traffic);
     }
+  }
+
+  /** What holds in a plane, made canonical. Most planes are in one peer set, as many others. */
+  entries(plane: IdentityNumber): readonly PlaneEntry[] {
+    const uses = this.#onlyUses(plane);
+    const known = uses && this.#canonical.get(uses);
+    if (known !== undefined) return known;
+    const entries = canonicalPlane(this.contributions(plane));
+    if (uses !== undefined) this.#canonical.set(uses, entries);
+    return entries;
   }
 
   /** What is said in a plane, and holds. */
@@ -176,6 +189,19 @@ export class Side implements PeerSetUser {
 
   *#usesIn(plane: IdentityNumber): Generator<Use> {
     for (const set of this.#options.context.setsOf(plane)) yield* this.#uses.get(set) ?? [];
+  }
+
+  /** What decides the plane alone, if that is so. */
+  #onlyUses(plane: IdentityNumber): readonly Use[] | undefined {
+    if (this.namesPeersPorts || this.#isUnruled(plane)) return undefined;
+    let only: readonly Use[] | undefined;
+    for (const set of this.#options.context.setsOf(plane)) {
+      const uses = this.#uses.get(set);
+      if (uses === undefined) continue;
+      if (only !== undefined) return undefined;
+      only = uses;
+    }
+    return only;
   }
 
   #isUnruled(plane: IdentityNumber): boolean {

@@ -17,6 +17,7 @@ import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { mapFill } from "./map-fill.ts";
 import { kubernetes } from "./kubernetes.ts";
+import { policy } from "./policy.ts";
 import { policyApply } from "./policy-apply.ts";
 import { probing } from "./probing.ts";
 import { propagation } from "./propagation.ts";
@@ -28,6 +29,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   kubernetes,
   connectCost,
   probing,
+  policy,
   policyApply,
   failover,
 ];
