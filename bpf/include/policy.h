@@ -85,7 +85,7 @@ enum policy_verdict {
  * nothing is a reply to it. The port of who did not open a connection is what policy speaks of.
  */
 struct connection_key {
-	__u8 local[ADDRESS_BYTES];
+	__u8 local[ADDRESS_BYTES] __attribute__((aligned(4)));
 	__u8 remote[ADDRESS_BYTES];
 	__be16 local_port;
 	__be16 remote_port;

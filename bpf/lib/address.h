@@ -18,6 +18,13 @@
 #define IPV4_OFFSET 12
 #define IPV4_MAPPED_BITS 96
 
+/* Between layouts of ours, where addresses begin at multiples of four. */
+static __always_inline void copy_address(__u8 *to, const __u8 *from)
+{
+	__builtin_memcpy(__builtin_assume_aligned(to, 4), __builtin_assume_aligned(from, 4),
+			 ADDRESS_BYTES);
+}
+
 static __always_inline void address_from_ipv4(__u8 *address, __be32 ipv4)
 {
 	__builtin_memset(address, 0, 10);

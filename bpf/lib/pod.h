@@ -65,16 +65,21 @@ static __always_inline bool is_link_business(const struct packet *packet,
 
 /*
  * A pod has no business with a node's end of the overlay: there it could say of itself that it is
- * anybody. In doubt about the port it may not either.
+ * anybody. It may not speak to a node at all by what cannot be read, which may hide the port.
  */
-static __always_inline bool forges_overlay(const struct ipcache_entry *destination,
-					   const struct segment *segment)
+static __always_inline enum drop_reason check_node_port(const struct ipcache_entry *destination,
+							const struct segment *segment,
+							enum drop_reason unreadable)
 {
-	return destination &&
-	       (destination->identity == IDENTITY_HOST ||
-		destination->identity == IDENTITY_REMOTE_NODE) &&
-	       segment->protocol == IPPROTO_UDP && segment->place != FRAGMENT_LATER &&
-	       segment->destination_port == bpf_htons(config.overlay_port);
+	if (!destination || (destination->identity != IDENTITY_HOST &&
+			     destination->identity != IDENTITY_REMOTE_NODE))
+		return DROP_NONE;
+	if (unreadable != DROP_NONE)
+		return unreadable;
+	return segment->protocol == IPPROTO_UDP && segment->place != FRAGMENT_LATER &&
+			       segment->destination_port == bpf_htons(config.overlay_port)
+		       ? DROP_OVERLAY_FORGED
+		       : DROP_NONE;
 }
 
 /* What the sender is called at the other end of the tunnel. */
@@ -118,16 +123,6 @@ static __always_inline int send_to_node(struct __sk_buff *skb, const struct pack
 	return bpf_redirect(config.overlay_ifindex, 0);
 }
 
-/* Why the packet may not leave the pod whatever its policy says. */
-static __always_inline enum drop_reason
-check_origin(struct __sk_buff *skb, const struct packet *packet, const struct segment *segment,
-	     const struct ipcache_entry *destination, bool link_business)
-{
-	if (!may_send_as(skb, packet, link_business))
-		return DROP_SOURCE_SPOOFED;
-	return forges_overlay(destination, segment) ? DROP_OVERLAY_FORGED : DROP_NONE;
-}
-
 static __always_inline int handle_from_pod(struct __sk_buff *skb)
 {
 	const struct ipcache_entry *destination;
@@ -145,9 +140,12 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb)
 	unreadable = read_segment(skb, &packet, &segment);
 	link_business = unreadable == DROP_NONE && is_link_business(&packet, &segment);
 	destination = find_ipcache_entry(packet.destination);
-	reason = check_origin(skb, &packet, &segment, destination, link_business);
-	if (reason == DROP_NONE && link_business)
+	if (!may_send_as(skb, &packet, link_business))
+		reason = DROP_SOURCE_SPOOFED;
+	else if (link_business)
 		return pass_to_stack();
+	else
+		reason = check_node_port(destination, &segment, unreadable);
 	if (mode != POLICY_OFF) {
 		passage.remote_identity = identity_of(destination, packet.destination);
 		reason = judge_packet(skb, &packet, &segment, &passage, mode,

@@ -8,6 +8,7 @@
 #include "../include/drop.h"
 #include "../include/layout.h"
 #include "../include/policy.h"
+#include "address.h"
 #include "counters.h"
 #include "identity.h"
 #include "ipcache.h"
@@ -39,18 +40,13 @@ struct {
 	__type(value, struct denial);
 } denials SEC(".maps");
 
-/* Nobody is woken: the reader looks at intervals, and a wake-up costs more than the record. */
-static __always_inline struct flow_record *begin_record(void)
+/* NULL if there is no room; to be looked at once, since 6.1 forgets what it has seen. */
+static __always_inline struct flow_record *reserve_record(void)
 {
-	struct flow_record *record = bpf_ringbuf_reserve(&flow_records, sizeof(*record), 0);
-
-	if (!record)
-		count_event(COUNTER_FLOW_RECORDS_LOST);
-	else
-		__builtin_memset(record, 0, sizeof(*record));
-	return record;
+	return bpf_ringbuf_reserve(&flow_records, sizeof(struct flow_record), 0);
 }
 
+/* Nobody is woken: the reader looks at intervals, and a wake-up costs more than the record. */
 static __always_inline void end_record(struct flow_record *record)
 {
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
@@ -75,8 +71,8 @@ static __always_inline void describe_ends(struct flow_record *record,
 	__u32 local_identity = endpoint_identity(ifindex, key->local);
 	bool ports = !is_icmp_protocol(key->protocol);
 
-	__builtin_memcpy(record->source, sent ? key->local : key->remote, ADDRESS_BYTES);
-	__builtin_memcpy(record->destination, sent ? key->remote : key->local, ADDRESS_BYTES);
+	copy_address(record->source, sent ? key->local : key->remote);
+	copy_address(record->destination, sent ? key->remote : key->local);
 	record->source_identity = sent ? local_identity : remote_identity;
 	record->destination_identity = sent ? remote_identity : local_identity;
 	record->source_port = !ports ? 0 : sent ? key->local_port : key->remote_port;
@@ -115,9 +111,12 @@ __noinline int record_connection(const struct connection_key *key, struct connec
 
 	if (!key || !connection || !occasion)
 		return 0;
-	record = begin_record();
-	if (!record)
+	record = reserve_record();
+	if (!record) {
+		count_event(COUNTER_FLOW_RECORDS_LOST);
 		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
 	opened = connection->direction == TRAFFIC_EGRESS;
 	describe_ends(record, key, occasion->sent, connection->ifindex,
 		      connection->remote_identity);
@@ -151,16 +150,19 @@ __noinline int record_connection(const struct connection_key *key, struct connec
 static __noinline void record_denial(const struct denial_key *key, const struct denial *denial,
 				     __u64 packets, __u64 bytes, __u64 now_ns)
 {
-	struct flow_record *record = begin_record();
+	struct flow_record *record = reserve_record();
 	bool sent = key->direction == TRAFFIC_EGRESS;
 	bool ports = !is_icmp_protocol(key->protocol);
 	__u32 local_identity;
 
-	if (!record)
+	if (!record) {
+		count_event(COUNTER_FLOW_RECORDS_LOST);
 		return;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
 	local_identity = endpoint_identity(key->ifindex, sent ? key->source : key->destination);
-	__builtin_memcpy(record->source, key->source, ADDRESS_BYTES);
-	__builtin_memcpy(record->destination, key->destination, ADDRESS_BYTES);
+	copy_address(record->source, key->source);
+	copy_address(record->destination, key->destination);
 	record->source_identity = sent ? local_identity : denial->remote_identity;
 	record->destination_identity = sent ? denial->remote_identity : local_identity;
 	record->source_port = ports ? key->source_port : 0;
@@ -203,9 +205,8 @@ __noinline int note_denial(const struct passage *passage, int reason)
 		return 0;
 	ends = &passage->key;
 	key.ifindex = passage->ifindex;
-	__builtin_memcpy(key.source, passage->sent ? ends->local : ends->remote, ADDRESS_BYTES);
-	__builtin_memcpy(key.destination, passage->sent ? ends->remote : ends->local,
-			 ADDRESS_BYTES);
+	copy_address(key.source, passage->sent ? ends->local : ends->remote);
+	copy_address(key.destination, passage->sent ? ends->remote : ends->local);
 	key.source_port = passage->sent ? ends->local_port : ends->remote_port;
 	key.destination_port = passage->sent ? ends->remote_port : ends->local_port;
 	key.protocol = ends->protocol;

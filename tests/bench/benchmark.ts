@@ -20,7 +20,7 @@ export interface Benchmark {
   run(context: BenchmarkContext): Promise<BenchmarkResult>;
 }
 
-export type Unit = "ms" | "µs" | "rows/s" | "% of a core";
+export type Unit = "ms" | "µs" | "rows/s" | "% of a core" | "Gbit/s" | "connections/s";
 
 export interface Measurement {
   readonly name: string;

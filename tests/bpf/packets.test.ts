@@ -14,6 +14,7 @@ import {
   isIpv4,
   withBytes,
 } from "./packet.ts";
+import { createRandom } from "./random.ts";
 import { createScratch, type Scratch, SLOW_MACHINE_MS } from "./scratch.ts";
 import { LOOPBACK_IFINDEX, runProgram, type TestRun, type Verdict } from "./test-run.ts";
 
@@ -272,13 +273,4 @@ function onlyHopDiffers(before: Buffer, after: Uint8Array): boolean {
     before.length === after.length &&
     before.every((byte, i) => hop.includes(i) || byte === after[i])
   );
-}
-
-/** Numbers of 31 bits that follow from the seed (a linear congruential generator, high bits). */
-function createRandom(seed: number): () => number {
-  let state = BigInt(seed);
-  return () => {
-    state = (state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n) & ((1n << 64n) - 1n);
-    return Number(state >> 33n);
-  };
 }
