@@ -12,6 +12,7 @@ import {
   type Distribution,
 } from "./benchmark.ts";
 import { connectCost } from "./connect.ts";
+import { datapath } from "./datapath.ts";
 import { failover } from "./failover.ts";
 import { initialSync } from "./initial-sync.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
@@ -28,6 +29,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   propagation,
   kubernetes,
   connectCost,
+  datapath,
   probing,
   policy,
   policyApply,
