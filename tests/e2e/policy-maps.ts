@@ -1,16 +1,17 @@
 // What the kernels of a lab's nodes would say to packets: identities by the longest row of a node's
 // ipcache, and the map of the pod at each end, looked up by tests/policy/map-lookup.ts.
+import { mapAddressFromAddress } from "../../bpf/address.ts";
 import { openDatapathMaps } from "../../bpf/datapath.ts";
 import { openPolicyMaps } from "../../bpf/policy-maps.ts";
 import { labNodes } from "../../deploy/lab/plan.ts";
 import { collectIpcache } from "../../mesh/commands/bpf-ipcache.ts";
 import { collectPolicies } from "../../mesh/commands/bpf-policy.ts";
+import { parseAddress } from "../../mesh/core/address.ts";
 import { mapAllows, type MapEntry } from "../policy/map-lookup.ts";
 import { isOwnNode } from "../policy/question.ts";
 import { cidrContains } from "../policy/reference-selector.ts";
 import { addressOf, partyName, type Packet, type Party, type Pod } from "../policy/world.ts";
 import type { PolicyLab } from "./policy-lab.ts";
-import { never } from "./test-lab.ts";
 
 const HOST = 1;
 const WORLD = { 4: 9, 6: 10 } as const;
@@ -23,14 +24,8 @@ interface NodeView {
 }
 
 /** Whether both ends' maps allow each packet, in their order. */
-export async function readMapVerdicts(
-  lab: PolicyLab,
-  packets: readonly Packet[],
-): Promise<boolean[]> {
-  const views = new Map<string, NodeView>();
-  for (const node of labNodes(lab.host.plan)) {
-    views.set(node.name, await readNode(lab, node));
-  }
+export function readMapVerdicts(lab: PolicyLab, packets: readonly Packet[]): boolean[] {
+  const views = new Map(labNodes(lab.host.plan).map((node) => [node.name, readNode(lab, node)]));
   const endAllows = (packet: Packet, direction: "ingress" | "egress"): boolean => {
     const [subject, peer] =
       direction === "egress" ? [packet.from, packet.to] : [packet.to, packet.from];
@@ -56,10 +51,10 @@ function identityOf(
   return view.identityOf(addressOf(peer, family), family);
 }
 
-async function readNode(
-  { agents }: PolicyLab,
-  node: { readonly name: string; readonly cluster: string; readonly bpfRoot: string },
-): Promise<NodeView> {
+function readNode(
+  { world }: PolicyLab,
+  node: { readonly name: string; readonly bpfRoot: string },
+): NodeView {
   using maps = openDatapathMaps(node.bpfRoot);
   using policies = openPolicyMaps(node.bpfRoot);
   const rows = collectIpcache(maps)
@@ -72,12 +67,12 @@ async function readNode(
       view.enforcement === "on" ? view.entries : undefined,
     ]),
   );
-  const said = await agents.get(node.name)?.listEndpoints({ namespace: "" }, never);
   const entries = new Map<string, readonly MapEntry[]>();
-  for (const { namespace, name, interfaceIndex } of said?.endpoints ?? []) {
-    const held = views.get(interfaceIndex);
-    if (held === undefined) continue;
-    entries.set(`${namespace}/${name}@${node.cluster}`, held as readonly MapEntry[]);
+  for (const pod of world.pods) {
+    if (pod.node !== node.name) continue;
+    const address = mapAddressFromAddress(parseAddress(pod.ipv4));
+    const held = views.get(maps.endpoints.get({ address })?.ifindex ?? 0);
+    if (held !== undefined) entries.set(partyName(pod), held as readonly MapEntry[]);
   }
   return {
     entries,

@@ -93,3 +93,15 @@ export function partyName(party: Party): string {
 export function packetName({ from, to, family, protocol, port }: Packet): string {
   return `${partyName(from)} → ${partyName(to)} IPv${family} ${protocol} ${port}`;
 }
+
+/** `web-1 > db-1 TCP 443`: pods by their names, which must be the only ones. */
+export function packetFromText(world: World, text: string, family: 4 | 6): Packet {
+  const [, from, to, protocol, port] = /^(\S+) > (\S+) (TCP|UDP) (\d+)$/.exec(text) ?? [];
+  const podOf = (name: string | undefined): Pod => {
+    const [found, ...others] = world.pods.filter((pod) => pod.name === name);
+    if (found === undefined || others.length > 0) throw new Error(`No one pod is "${name}"`);
+    return found;
+  };
+  if (protocol !== "TCP" && protocol !== "UDP") throw new Error(`No packet is "${text}"`);
+  return { from: podOf(from), to: podOf(to), family, protocol, port: Number(port) };
+}
