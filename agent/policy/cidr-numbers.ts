@@ -50,13 +50,13 @@ export interface CidrNumbers {
   numberOfAddress(address: string): IdentityNumber;
   /** Forgets the numbers whose rows the last `takeRows()` deleted, unless they are named again. */
   retire(): void;
-  /** Rows to be written since the last call. */
+  /** Rows to be written since the last call. All that were adopted are put, once, before any goes. */
   takeRows(): RowChanges;
   /** All rows that are wanted, as of the last `takeRows()`. */
   rows(): readonly CidrRow[];
   /** Whether a prefix is named whose row has not been put. */
   readonly isNew: boolean;
-  /** Whether a number waits to be forgotten. */
+  /** Whether a row waits to be deleted, or a number to be forgotten. */
   readonly isResting: boolean;
 }
 
@@ -71,6 +71,8 @@ interface Named extends NumberedPrefix {
   uses: number;
   /** Whether the kernel has it, as far as this was told. */
   hasRow: boolean;
+  /** Whether the caller was told to put it: of what was adopted he knows nothing yet. */
+  isPut: boolean;
 }
 
 const EVERY_IPV4 = parsePrefix("0.0.0.0/0");
@@ -92,25 +94,26 @@ export function createCidrNumbers(options: CidrNumbersOptions): CidrNumbers {
   let next = FIRST_CIDR_NUMBER;
   /** Rows in the kernel that cover the IPv4 block. */
   let covering = 0;
-  let shielded = false;
+  let isShielded = false;
+  let isShieldPut = false;
 
   reserve(EVERY_IPV4, RESERVED_IDENTITY["world-ipv4"]);
   reserve(EVERY_IPV6, RESERVED_IDENTITY["world-ipv6"]);
   for (const [text, number] of options.adopted) adopt(text, number);
 
   function reserve(prefix: Prefix, number: IdentityNumber): void {
-    trie.set(prefix, { prefix, number, uses: 1, hasRow: false });
+    trie.set(prefix, { prefix, number, uses: 1, hasRow: false, isPut: false });
   }
 
   function adopt(text: string, number: IdentityNumber): void {
     if (text === SHIELD.prefix) {
-      shielded = true;
+      isShielded = true;
       return;
     }
     const prefix = parsePrefix(text);
     const free = !taken.has(number) && number >= FIRST_CIDR_NUMBER && number <= LAST_CIDR_NUMBER;
     if (!isNumbered(prefix) || !free) return;
-    keep({ prefix, number, uses: 0, hasRow: true });
+    keep({ prefix, number, uses: 0, hasRow: true, isPut: false });
     if (coversIpv4(prefix)) covering++;
     touched.add(text);
   }
@@ -140,10 +143,6 @@ export function createCidrNumbers(options: CidrNumbersOptions): CidrNumbers {
     options.onChange(gone, "went");
   }
 
-  function count(row: Named): void {
-    if (coversIpv4(row.prefix)) covering += row.hasRow ? 1 : -1;
-  }
-
   return {
     acquire(prefix) {
       if (!isNumbered(prefix)) return;
@@ -153,7 +152,7 @@ export function createCidrNumbers(options: CidrNumbersOptions): CidrNumbers {
         known.uses++;
         return;
       }
-      const added = { prefix, number: takeNumber(), uses: 1, hasRow: false };
+      const added = { prefix, number: takeNumber(), uses: 1, hasRow: false, isPut: false };
       keep(added);
       options.onChange(added, "came");
     },
@@ -181,27 +180,35 @@ export function createCidrNumbers(options: CidrNumbersOptions): CidrNumbers {
     takeRows() {
       const put: CidrRow[] = [];
       const deleted: CidrRow[] = [];
-      for (const text of touched) {
-        const row = named.get(text);
-        if (row === undefined || row.hasRow === row.uses > 0) {
-          if (row?.uses === 0) leaving.add(text);
-          continue;
-        }
-        row.hasRow = row.uses > 0;
-        count(row);
-        (row.hasRow ? put : deleted).push({ prefix: text, identity: row.number });
-        if (!row.hasRow) leaving.add(text);
-      }
+      const looked = [...touched];
       touched.clear();
+      for (const text of looked) {
+        const row = named.get(text);
+        if (row === undefined) continue;
+        const isWanted = row.uses > 0;
+        if (!row.isPut && (isWanted || row.hasRow)) {
+          put.push({ prefix: text, identity: row.number });
+          if (!row.hasRow && coversIpv4(row.prefix)) covering++;
+          row.hasRow = row.isPut = true;
+          // One that was adopted and is not wanted goes the way of all others from here.
+          if (!isWanted) touched.add(text);
+        } else if (!isWanted) {
+          if (row.hasRow) deleted.push({ prefix: text, identity: row.number });
+          if (row.hasRow && coversIpv4(row.prefix)) covering--;
+          row.hasRow = row.isPut = false;
+          leaving.add(text);
+        }
+      }
       const wanted = covering > 0;
-      if (wanted && !shielded) put.unshift(SHIELD);
-      if (!wanted && shielded) deleted.push(SHIELD);
-      shielded = wanted;
+      if (wanted && !isShieldPut) put.unshift(SHIELD);
+      if (!wanted && isShielded) deleted.push(SHIELD);
+      isShielded = wanted;
+      isShieldPut = wanted;
       return { put, deleted };
     },
     rows() {
       const rows = [...named.values()].filter(({ hasRow }) => hasRow);
-      const shields = shielded ? [SHIELD] : [];
+      const shields = isShielded ? [SHIELD] : [];
       return [
         ...shields,
         ...rows.map(({ prefix, number }) => ({ prefix: prefix.text, identity: number })),
@@ -214,7 +221,7 @@ export function createCidrNumbers(options: CidrNumbersOptions): CidrNumbers {
       });
     },
     get isResting() {
-      return leaving.size > 0;
+      return leaving.size > 0 || touched.size > 0;
     },
   };
 }

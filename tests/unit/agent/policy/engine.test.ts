@@ -185,7 +185,8 @@ describe("what is taken", () => {
     const engine = startEngine({ adoptedRows });
     engine.setPolicy("p", policy({ egress: [allow([cidr("10.0.0.0/8")])], ingress: [] }));
     const { endpoints, rows, unfinished } = engine.take();
-    expect([rows.put, rows.deleted, unfinished]).toEqual([[], [], false]);
+    const kept = { prefix: "10.0.0.0/8", identity: CIDR + 7 };
+    expect([rows.put, rows.deleted, unfinished]).toEqual([[kept], [], false]);
     expect([...(engine.entriesOf("cart")?.values() ?? [])]).toContainEqual(
       expect.objectContaining({ identity: CIDR + 7 }),
     );
