@@ -35,11 +35,11 @@ export interface FlowRecordSource {
 export interface NodeObserve {
   readonly tasks: readonly Task[];
   /** Throws `invalid_argument`, or `resource_exhausted` when too many listen. */
-  observe(
+  readonly observe: (
     request: ObserveRequest,
     context: { readonly signal: AbortSignal },
-  ): AsyncIterable<Observed>;
-  status(): ObserveStatus;
+  ) => AsyncIterable<Observed>;
+  readonly status: () => ObserveStatus;
 }
 
 export interface ObserveStatus {

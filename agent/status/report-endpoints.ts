@@ -63,10 +63,12 @@ export function problemOf(
   { endpoint }: NodePod,
   { engine, planner, maps }: Pick<PolicyReportParts, "engine" | "planner" | "maps">,
 ): string {
-  if ((maps.policyNode.get(0)?.mode ?? PolicyMode.off) === PolicyMode.off) {
-    return "policy is not enforced on this node";
-  }
+  const mode = maps.policyNode.get(0)?.mode ?? PolicyMode.off;
+  if (mode === PolicyMode.off) return "policy is not enforced on this node";
   if (endpoint === undefined) return "it has no interface yet";
+  const row = maps.policyState.get({ ifindex: endpoint.ifindex });
+  // The cluster has no policy: whoever it is, it may do everything.
+  if (row === undefined && mode === PolicyMode.open) return "";
   const state = engine.stateOf(endpoint.key);
   if (state === undefined) return CLOSED_WORDS["unknown-identity"];
   if (state.closed !== undefined) return CLOSED_WORDS[state.closed];
@@ -77,7 +79,6 @@ export function problemOf(
   const written = planner.enforced.get(endpoint.key);
   if (written === undefined) return "its policy is not written yet";
   if (written.problem !== "") return written.problem;
-  const row = maps.policyState.get({ ifindex: endpoint.ifindex });
   if (row?.enforcement !== PolicyEnforcement.on || row.identity !== state.identity) {
     return "the kernel's row for its interface does not say what was written";
   }

@@ -75,6 +75,7 @@ describe("endpointOf()", () => {
     await using node = startPolicyNode();
     node.addPod("cart-1", CART, 12);
     node.addPod("odd-1", CART + 9, 14);
+    node.putPolicy(cartPolicy([]));
     const bound = { namespace: "shop", name: "soon-1", identity: WEB, namedPorts: [] };
     node.intent.own.pods.put("shop/soon-1", bound);
     await node.sync();
@@ -98,6 +99,19 @@ describe("endpointOf()", () => {
     });
     node.target.setMode("off");
     expect(endpoint(node, "cart-1").problem).toBe("policy is not enforced on this node");
+  });
+});
+
+test("endpointOf() says that all is well without any policy, whoever it is", async () => {
+  await using node = startPolicyNode();
+  node.addPod("odd-1", CART + 9, 14);
+  await node.sync();
+  expect(endpoint(node, "odd-1")).toMatchObject({ inForce: true, problem: "", revision: 0 });
+  node.putPolicy(cartPolicy([]));
+  await node.clock.advance(100);
+  expect(endpoint(node, "odd-1")).toMatchObject({
+    inForce: false,
+    problem: "its identity is not known yet",
   });
 });
 
