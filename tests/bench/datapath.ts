@@ -20,10 +20,10 @@ import type { PolicyNode } from "./policy-node.ts";
 
 const PROGRAM = "build/bench/traffic";
 const PORT = 7_000;
-const TURN_MS = 3_000;
+const TURN_MS = 500;
 const QUICK_TURN_MS = 300;
-/** Three rounds say little where the goal is a few percent and the machine has other work. */
-const ROUNDS = 7;
+/** Many short turns: then a moment in which the machine has other work is few of them. */
+const ROUNDS = 21;
 const BITS = 8;
 const GIGA = 1e9;
 const MANY_ENTRIES = 10_000;

@@ -1,6 +1,7 @@
 // Sets up one node's datapath inside that node's network namespace and ends: the programs, maps
 // and filters stay, which is what the test then looks at. Its argument is an OverlayNode as JSON.
 import { parseAddress, parsePrefix } from "../../mesh/core/address.ts";
+import type { ClusterIdentity } from "../../mesh/core/cluster.ts";
 import { ipcacheKeyFromPrefix, mapAddressFromAddress } from "../../bpf/address.ts";
 import { openDatapath } from "../../bpf/datapath.ts";
 import { interfaceIndexFromName } from "../../bpf/tc.ts";
@@ -10,6 +11,7 @@ export interface OverlayNode {
   readonly cgroupPath: string;
   readonly objectDirectory: string;
   readonly overlayInterface: string;
+  readonly cluster?: ClusterIdentity;
   readonly pods: readonly {
     readonly hostInterface: string;
     readonly hostMac: string;
