@@ -1,5 +1,5 @@
-// What the project makes of policy documents, without a kernel: parsed as manifests, resolved as the
-// apiserver does, computed by one engine a node, and looked up by map-lookup.ts.
+// What the project makes of policy documents, without a kernel: parsed as manifests, resolved as
+// the apiserver does, computed by one engine a node, and looked up by map-lookup.ts.
 import { stringify } from "yaml";
 import { createPolicyEngine, type PolicyEngine } from "../../agent/policy/engine.ts";
 import type { PolicyEntry } from "../../agent/policy/entry.ts";
