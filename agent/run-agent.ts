@@ -29,6 +29,7 @@ import type { AgentConfig, EtcdFiles, EtcdPlace } from "./config.ts";
 import type { CidrRow } from "./policy/engine.ts";
 import { createDrillPart } from "./drill/drill-part.ts";
 import { createNodePolicy } from "./enforcement/node-policy.ts";
+import { openPolicyAnswers } from "./enforcement/policy-answers.ts";
 import { createNodeFlows } from "./flows/node-flows.ts";
 import { createEtcdAccess } from "./kubernetes/etcd-access.ts";
 import { openEchoSocket } from "./health/echo-socket.ts";
@@ -204,6 +205,16 @@ async function runNode(
     clock,
     log,
   });
+  using answersOfPolicy = openPolicyAnswers({
+    ...config,
+    ...agent,
+    policy,
+    policies,
+    maps: datapath.maps,
+    clock,
+    kernelNowNs: process.kernelNowNs,
+    log,
+  });
   const flows = createNodeFlows({
     book,
     stateDirectory: config.stateDirectory,
@@ -317,11 +328,17 @@ async function runNode(
   const metrics = createMetrics({
     status: () => report.getStatus({}, undefined),
     health: () => report.getHealth({}, undefined),
+    policy: () => answersOfPolicy.counts(),
   });
   const closers: { close(): void }[] = [store];
   try {
     closers.push(
-      await createAgentServer({ socket: config.socket, methods: report, ask: drill.ask }),
+      await createAgentServer({
+        socket: config.socket,
+        methods: report,
+        policy: answersOfPolicy.methods,
+        ask: drill.ask,
+      }),
     );
     answers.readiness = readiness;
     answers.metrics = () => metrics.text();
@@ -339,6 +356,7 @@ async function runNode(
       { name: "overlay-watch", run: (inner) => watchOverlay(overlay, inner) },
       ...operations.tasks,
       ...policy.tasks,
+      ...answersOfPolicy.tasks,
       ...flows.tasks,
       ...drill.tasks,
     ];

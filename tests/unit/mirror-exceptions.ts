@@ -28,6 +28,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["agent/main.ts", "tests/bpf/agent-process.test.ts"],
   ["agent/node/remove-node.ts", "tests/bpf/agent-node.test.ts"],
   ["agent/enforcement/node-policy.ts", "tests/bpf/agent-process.test.ts"],
+  ["agent/enforcement/policy-answers.ts", "tests/bpf/node-observe.test.ts"],
   ["agent/run-agent.ts", "tests/bpf/agent-process.test.ts"],
   ["apiserver/apiserver.ts", "tests/integration/apiserver-mirror.test.ts"],
   ["apiserver/daemon/kept-daemon.ts", "tests/integration/apiserver-restart.test.ts"],
