@@ -15,8 +15,17 @@ import { createTestApiserver, type TestApiserver } from "../fakes/apiserver.ts";
 import { startTestKubernetes, type TestKubernetes } from "../fakes/kubernetes.ts";
 import { startTcpProxy, type TcpProxy } from "../fakes/proxy.ts";
 import { createAudit, type Audit, type AuditedRequest } from "./audit.ts";
+import { installCiliumPolicies, POLICY_KINDS, removeDefinition } from "./cilium-definitions.ts";
 import { createOperator, type Operator } from "./operator.ts";
-import { describeRight, rightsOf, rulesOf, rulesWithout, type Right } from "./rights.ts";
+import {
+  describeRight,
+  isAllowed,
+  isUse,
+  rightsOf,
+  rulesOf,
+  rulesWithout,
+  type Right,
+} from "./rights.ts";
 import { startWay, type Way } from "./way-to-etcd.ts";
 
 const LIMIT_MS = 300_000;
@@ -26,6 +35,7 @@ const { namespace } = settings;
 const CORE = `/api/v1/namespaces/${namespace}`;
 const HOME = "/api/v1/namespaces/default";
 const SLICES = `/apis/discovery.k8s.io/v1beta1/namespaces/${namespace}/endpointslices`;
+const POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
 const AGENT = "tombolo-agent";
 const APISERVER = "tombolo-apiserver";
 
@@ -98,6 +108,8 @@ async function addObjects(): Promise<void> {
     endpoints: [{ addresses: ["10.0.0.1"] }],
     ports: [],
   });
+  await installCiliumPolicies(kubernetes);
+  await post(POLICIES, { metadata: { name: "web" }, spec: { podSelector: {} } });
   await operator.writeProfile();
 }
 
@@ -122,6 +134,7 @@ async function touchAll(): Promise<void> {
     `${HOME}/pods/cart`,
     `${HOME}/services/web`,
     `${SLICES}/own`,
+    `${POLICIES}/web`,
     `${CORE}/secrets/${AGENT}`,
     `${CORE}/configmaps/tombolo-cluster`,
   ]) {
@@ -166,26 +179,8 @@ async function setRules(removed: readonly Right[], { allowed }: { allowed: boole
   const rules = allowed ? rulesOf(role) : rulesWithout(removed);
   await call("PATCH", manifestPath(role), { rules });
   for (const right of [first, ...removed.slice(-1)]) {
-    await eventually(async () => (await isAllowed(right)) === allowed, WAIT);
+    await eventually(async () => (await isAllowed(right, { namespace, post })) === allowed, WAIT);
   }
-}
-
-async function isAllowed({ account, role, verb, resource, name }: Right): Promise<boolean> {
-  const [plural = "", ...group] = resource.split(".");
-  const place = role.kind === "Role" ? { namespace } : {};
-  const names = name === undefined ? {} : { name };
-  const { status } = await post<{ status: { allowed: boolean } }>(
-    "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-    {
-      apiVersion: "authorization.k8s.io/v1",
-      kind: "SubjectAccessReview",
-      spec: {
-        user: `system:serviceaccount:${namespace}:${account}`,
-        resourceAttributes: { ...place, ...names, verb, group: group.join("."), resource: plural },
-      },
-    },
-  );
-  return status.allowed;
 }
 
 /** What makes the programs use a right, and what a person then reads. */
@@ -207,13 +202,26 @@ const removeShard = (): Promise<unknown> =>
   call("DELETE", `${CORE}/configmaps/tombolo-identities-0`);
 /** Of somebody who does not come to be connected; resolves with what the joiner was told. */
 const joinInVain = (): Promise<string> => operator.joinInVain();
-
+const POLICY_USES = Object.fromEntries(
+  POLICY_KINDS.map(({ kind, resource }) => [resource, followed(`objects of kind ${kind}`)]),
+);
+const DEFINITION_USES = Object.fromEntries(
+  POLICY_KINDS.map(({ kind, resource }): [string, Use] => [
+    `get ${resource}`,
+    {
+      provoke: () => removeDefinition(kubernetes, resource),
+      says: new RegExp(`Cannot follow objects of kind ${kind}: .*cannot get resource`),
+    },
+  ]),
+);
 const USES: Readonly<Record<string, Readonly<Record<string, Use>>>> = {
   namespaces: followed("objects of kind Namespace"),
   nodes: followed("(objects of kind Node|Nodes)"),
   pods: followed("objects of kind Pod"),
   services: followed("objects of kind Service"),
   "endpointslices.discovery.k8s.io": followed("objects of kind EndpointSlice"),
+  ...POLICY_USES,
+  "customresourcedefinitions.apiextensions.k8s.io": DEFINITION_USES,
   events: {
     create: {
       provoke: () => annotate("never"),
@@ -390,8 +398,3 @@ describe("the rules of the service accounts", () => {
     LIMIT_MS,
   );
 });
-
-function isUse(request: AuditedRequest, { account, verb, resource, name }: Right): boolean {
-  const same = request.account === account && request.verb === verb;
-  return same && request.resource === resource && (name ?? request.name) === request.name;
-}

@@ -1,6 +1,7 @@
 // The rules of rendered roles taken apart into single rights, and roles without one of them.
 import type { AccessRule } from "../../mesh/install/access-rules.ts";
 import type { Manifest } from "../../mesh/install/manifest.ts";
+import type { AuditedRequest } from "./audit.ts";
 
 /** One verb of one resource, of one name where the rule has names. */
 export interface Right {
@@ -60,4 +61,32 @@ function same(a: Right, b: Right): boolean {
 
 function withGroup(resource: string, { apiGroups }: AccessRule): string {
   return [resource, ...apiGroups].filter((part) => part !== "").join(".");
+}
+
+/** Whether the API server would allow it now; `post` asks as an administrator. */
+export async function isAllowed(
+  { account, role, verb, resource, name }: Right,
+  { namespace, post }: { namespace: string; post: <T>(path: string, body: object) => Promise<T> },
+): Promise<boolean> {
+  const [plural = "", ...group] = resource.split(".");
+  const place = role.kind === "Role" ? { namespace } : {};
+  const names = name === undefined ? {} : { name };
+  const { status } = await post<{ status: { allowed: boolean } }>(
+    "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+    {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: {
+        user: `system:serviceaccount:${namespace}:${account}`,
+        resourceAttributes: { ...place, ...names, verb, group: group.join("."), resource: plural },
+      },
+    },
+  );
+  return status.allowed;
+}
+
+/** Whether the request is one that needs the right. */
+export function isUse(request: AuditedRequest, { account, verb, resource, name }: Right): boolean {
+  const same = request.account === account && request.verb === verb;
+  return same && request.resource === resource && (name ?? request.name) === request.name;
 }

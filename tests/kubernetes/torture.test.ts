@@ -6,6 +6,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { SOURCE_KINDS } from "../../apiserver/source/objects.ts";
 import type { WatchLimits } from "../../mesh/kubernetes/watch-loop.ts";
+import { installCiliumPolicies } from "./cilium-definitions.ts";
 import { eventually } from "../fakes/eventually.ts";
 import { startTestKubernetes, type TestKubernetes } from "../fakes/kubernetes.ts";
 import { startTcpProxy, type TcpProxy } from "../fakes/proxy.ts";
@@ -38,6 +39,7 @@ beforeAll(async () => {
   process.stderr.write(`torture: TOMBOLO_SEED=${seed}\n`);
   random = seededRandom(seed);
   kubernetes = await startTestKubernetes();
+  await installCiliumPolicies(kubernetes);
   proxy = await startTcpProxy({ targetPort: kubernetes.port });
   churn = createChurn(kubernetes, { random });
   const { path } = await kubernetes.writeKubeconfig({ port: proxy.port });

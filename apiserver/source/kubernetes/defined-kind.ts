@@ -2,7 +2,7 @@
 // CustomResourceDefinition, and not told by a 404 of its objects: a server that has just started
 // answers that too, and policies must not be taken for deleted then.
 import { createBackoff } from "../../../mesh/core/backoff.ts";
-import type { Clock } from "../../../mesh/core/clock.ts";
+import { withTimeout, type Clock } from "../../../mesh/core/clock.ts";
 import { messageFromError, MeshError } from "../../../mesh/core/errors.ts";
 import type { Logger } from "../../../mesh/core/logger.ts";
 import { readObject } from "../../../mesh/kubernetes/objects.ts";
@@ -26,6 +26,8 @@ export interface DefinedKindOptions {
 
 /** Somebody who installs the kind finds it enforced about this much later. */
 const LOOK_AGAIN_MS = 10_000;
+/** A server that may be busy is given as long as for a page of objects. */
+const ANSWER_MS = 60_000;
 const BACKOFF = { baseMs: 200, capMs: 30_000 };
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
@@ -46,7 +48,9 @@ export function createDefinedKind(options: DefinedKindOptions): WatchLoop {
   });
 
   async function ask(signal: AbortSignal): Promise<boolean> {
-    const found = await readObject(transport, `${DEFINITIONS}/${definition}`, signal);
+    const path = `${DEFINITIONS}/${definition}`;
+    const limit = { ms: ANSWER_MS, what: `Cannot read ${path}`, clock, signal };
+    const found = await withTimeout((inner) => readObject(transport, path, inner), limit);
     return found !== undefined;
   }
 
