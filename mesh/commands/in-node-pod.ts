@@ -28,6 +28,13 @@ export function inNodePod(command: Command): Command {
       const { rest, values } = takeFlags(args, flags);
       const { context: name, node, ...wish } = values;
       if (name === undefined) return command.run(args, context);
+      if (rest.includes("--follow")) {
+        throw new MeshError(
+          "unsupported",
+          `Cannot follow through --context: what a command says in a pod is read when it has ended`,
+          { hint: `run \`mesh ${command.name} --follow\` in the agent's container itself` },
+        );
+      }
       if (node === undefined) {
         throw new MeshError("invalid_argument", "Cannot choose a node: want --context with --node");
       }

@@ -114,6 +114,7 @@ function worldOf(
   { planned, pods }: { planned: readonly PlannedPod[]; pods: readonly PodStatus[] },
 ): World {
   return {
+    scope: "local",
     namespaces: WORLD_NAMESPACES,
     services: SERVICES,
     outside: OUTSIDE,
@@ -207,11 +208,11 @@ export function canBeProbed({ to, protocol, port }: Packet): boolean {
 
 /** Replaces the policies of before, and resolves once every agent enforces the new ones. */
 export async function applyPolicies(
-  { host, agents }: PolicyLab,
+  lab: PolicyLab,
   change: { readonly from: readonly Applied[]; readonly to: readonly Applied[] },
 ): Promise<void> {
   const directory = (cluster: string): string =>
-    clusterPaths(findCluster(host.plan, cluster).directory).manifests;
+    clusterPaths(findCluster(lab.host.plan, cluster).directory).manifests;
   await Promise.all([
     ...change.to.map(({ cluster, document }) =>
       writeManifest(directory(cluster), document as unknown as Manifest),
@@ -220,24 +221,32 @@ export async function applyPolicies(
       deleteManifest(directory(cluster), document as unknown as Manifest),
     ),
   ]);
-  const names = new Map(
-    host.plan.members.map(({ name }) => [
-      name,
-      change.to
-        .filter(({ cluster }) => cluster === name)
-        .map(({ document: { kind, metadata } }) => [kind, metadata.namespace ?? "", metadata.name])
-        .map((words) => words.join("/"))
-        .sort(),
-    ]),
-  );
+  await untilEnforced(lab, change.to, lab.host.plan.clusters);
+}
+
+/** Until the agents of these clusters have the cluster's documents, no others, and enforce them. */
+export async function untilEnforced(
+  { host, agents }: PolicyLab,
+  documents: readonly Applied[],
+  clusters: readonly string[],
+): Promise<void> {
+  const namesOf = (name: string): string[] =>
+    documents
+      .filter(({ cluster }) => cluster === name)
+      .map(({ document: { kind, metadata } }) =>
+        [kind, metadata.namespace ?? "", metadata.name].join("/"),
+      )
+      .sort();
   await Promise.all(
-    labNodes(host.plan).map((node) =>
-      eventually(() => enforces(agents, node, names.get(node.cluster) ?? []), {
-        limitMs: LIMIT_MS,
-        what: `${node.name} enforces ${names.get(node.cluster)?.join(", ")}`,
-        pollMs: 50,
-      }),
-    ),
+    labNodes(host.plan)
+      .filter(({ cluster }) => clusters.includes(cluster))
+      .map((node) =>
+        eventually(() => enforces(agents, node, namesOf(node.cluster)), {
+          limitMs: LIMIT_MS,
+          what: `${node.name} enforces ${namesOf(node.cluster).join(", ")}`,
+          pollMs: 50,
+        }),
+      ),
   );
 }
 

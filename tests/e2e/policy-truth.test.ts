@@ -3,14 +3,22 @@
 // agree: the reference evaluator's (tests/policy/reference.ts), that of the maps in the kernel looked
 // up here, and whether the packet came through.
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { labDaemons, startDaemons } from "../../deploy/lab/daemons.ts";
+import { systemClock } from "../../mesh/core/clock.ts";
 import type { Applied } from "../policy/documents.ts";
 import { createRandom, generateSet } from "../policy/generate.ts";
 import { matrixOf } from "../policy/matrix.ts";
 import { evaluate } from "../policy/reference.ts";
 import { packetName, type Packet } from "../policy/world.ts";
-import { applyPolicies, canBeProbed, openPolicyLab, type PolicyLab } from "./policy-lab.ts";
+import {
+  applyPolicies,
+  canBeProbed,
+  openPolicyLab,
+  untilEnforced,
+  type PolicyLab,
+} from "./policy-lab.ts";
 import { readMapVerdicts } from "./policy-maps.ts";
-import { createTestLab, mustSucceed, UP_LIMIT_MS } from "./test-lab.ts";
+import { createTestLab, killDaemons, mustSucceed, never, UP_LIMIT_MS } from "./test-lab.ts";
 
 const SEED = Number(process.env["TOMBOLO_SEED"] ?? "20261122");
 const SETS = 26;
@@ -73,6 +81,50 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  "with everything killed verdicts stay, and agents that start again open and close nothing",
+  async () => {
+    const { host } = truth;
+    const set = generateSet(createRandom(SEED + 1), { prefix: "kept", size: POLICIES_A_SET });
+    await applyPolicies(truth, { from: [], to: set });
+    expect(await compare(set)).toMatchObject({ disagreements: [] });
+
+    await killDaemons(host, () => true);
+    expect(await compare(set)).toMatchObject({ disagreements: [] });
+
+    // East alone: what is known of west's pods stands in east's etcd.
+    const east = labDaemons(host.plan, host.cgroupRoot).filter(({ name }) =>
+      name.startsWith("east"),
+    );
+    const restarted = startDaemons(east, { clock: systemClock, signal: never }).then(() =>
+      untilEnforced(truth, set, ["east"]),
+    );
+    expect(await compareDuring(set, restarted)).toEqual([]);
+
+    const repaired = lab.up().then((result) => {
+      mustSucceed(result);
+      return untilEnforced(truth, set, ["east", "west"]);
+    });
+    expect(await compareDuring(set, repaired)).toEqual([]);
+    await applyPolicies(truth, { from: set, to: [] });
+  },
+  LIMIT_MS,
+);
+
+/** Compares until the work is done and once afterwards; returns what did not agree at any time. */
+async function compareDuring(
+  documents: readonly Applied[],
+  work: Promise<unknown>,
+): Promise<string[]> {
+  const state = { done: false };
+  const end = work.finally(() => (state.done = true));
+  end.catch(() => {}); // Thrown below, behind the comparison that is under way.
+  const found: string[] = [];
+  while (!state.done) found.push(...(await compare(documents)).disagreements);
+  await end;
+  return [...found, ...(await compare(documents)).disagreements];
+}
 
 async function compare(
   documents: readonly Applied[],

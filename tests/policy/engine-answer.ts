@@ -178,7 +178,7 @@ function policyOf(
   const services = world.services.filter((service) => service.cluster === cluster);
   return policyFromObject(placed.object as PolicyObject, {
     cluster,
-    scope: "local",
+    scope: world.scope,
     services: ({ namespace, name }) =>
       services
         .filter((one) => one.name === name && (namespace === "" || one.namespace === namespace))

@@ -113,5 +113,12 @@ export function plannedWorld(): World {
     const ipv6 = `fd00:10:${id}:${pod.node}::${10 + i}`;
     return { ...pod, kind: "pod", node, ipv4, ipv6 };
   });
-  return { namespaces: WORLD_NAMESPACES, pods, nodes, outside: OUTSIDE, services: SERVICES };
+  return {
+    scope: "local",
+    namespaces: WORLD_NAMESPACES,
+    pods,
+    nodes,
+    outside: OUTSIDE,
+    services: SERVICES,
+  };
 }

@@ -1,5 +1,5 @@
 // CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2), layers 3 and 4, as Cilium's
-// documentation reads; the default scope of selectors is the local cluster.
+// documentation reads.
 import type {
   CiliumPolicy,
   CiliumPort,
@@ -10,7 +10,14 @@ import type {
 } from "./documents.ts";
 import { blockContains, isNamedPort, keysOf, selects } from "./reference-selector.ts";
 import { isOwnNode, type Opinion, type Question } from "./question.ts";
-import { addressOf, namespaceLabelsOf, type Packet, type Pod, type World } from "./world.ts";
+import {
+  addressOf,
+  isInScope,
+  namespaceLabelsOf,
+  type Packet,
+  type Pod,
+  type World,
+} from "./world.ts";
 
 const CLUSTER_KEY = "io.cilium.k8s.policy.cluster";
 const SERVICE_ACCOUNT_KEY = "io.cilium.k8s.policy.serviceaccount";
@@ -89,8 +96,8 @@ function matchesPeer(traffic: CiliumTraffic, policy: CiliumPolicy, question: Que
     if (cidrSets?.some((block) => blockContains(block, address)) === true) return true;
   }
   for (const { k8sService } of services ?? []) {
-    if (k8sService === undefined || peer.kind !== "pod" || peer.cluster !== subject.cluster)
-      continue;
+    if (k8sService === undefined || peer.kind !== "pod") continue;
+    if (!isInScope(world, subject, peer)) continue;
     const { serviceName, namespace = namespaceOf(policy) } = k8sService;
     const service = world.services.find(
       (one) =>
@@ -107,8 +114,8 @@ function isEndpoint(selector: Selector, policy: CiliumPolicy, question: Question
   const { peer, subject, world } = question;
   if (peer.kind !== "pod") return false;
   const keys = keysOf(selector).map(withoutSource);
-  // Without a word about the cluster: the local one.
-  if (!keys.includes(CLUSTER_KEY) && peer.cluster !== subject.cluster) return false;
+  // Without a word about the cluster: the local one, by default.
+  if (!keys.includes(CLUSTER_KEY) && !isInScope(world, subject, peer)) return false;
   // Without a word about the namespace: the policy's own, if it has one.
   const namesNamespace = keys.some(
     (key) => key === NAMESPACE_KEY || key.startsWith(NAMESPACE_LABELS_PREFIX),

@@ -2,7 +2,7 @@
 import type { NetworkPeer, NetworkPolicy, NetworkPort } from "./documents.ts";
 import { blockContains, isNamedPort, selects } from "./reference-selector.ts";
 import type { Opinion, Question } from "./question.ts";
-import { addressOf, namespaceLabelsOf, type Packet, type Pod } from "./world.ts";
+import { addressOf, isInScope, namespaceLabelsOf, type Packet, type Pod } from "./world.ts";
 
 export function readKubernetes(policy: NetworkPolicy, question: Question): Opinion | undefined {
   const { spec } = policy;
@@ -37,8 +37,8 @@ function isPeer(policy: NetworkPolicy, wanted: NetworkPeer, question: Question):
     // Addresses outside of the clusters; pods and nodes are selected by what they are.
     return peer.kind === "outside" && blockContains(wanted.ipBlock, addressOf(peer, packet.family));
   }
-  // Selectors mean pods of the cluster that the policy is in.
-  if (peer.kind !== "pod" || peer.cluster !== subject.cluster) return false;
+  // By default selectors mean pods of the cluster that the policy is in.
+  if (peer.kind !== "pod" || !isInScope(world, subject, peer)) return false;
   const pod: Pod = peer;
   const { namespaceSelector, podSelector = {} } = wanted;
   if (namespaceSelector === undefined) {

@@ -51,6 +51,8 @@ export interface WorldService {
 }
 
 export interface World {
+  /** Whom selectors mean that name no cluster: pods of their own cluster, or of all. */
+  readonly scope: "local" | "all";
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
   readonly nodes: readonly Node[];
@@ -76,6 +78,11 @@ export function namespaceLabelsOf(world: World, pod: Pod): Readonly<Record<strin
     ({ cluster, name }) => cluster === pod.cluster && name === pod.namespace,
   );
   return found?.labels ?? {};
+}
+
+/** Whether a selector without a word about clusters can mean the pod. */
+export function isInScope({ scope }: World, subject: Pod, peer: Pod): boolean {
+  return scope === "all" || peer.cluster === subject.cluster;
 }
 
 export function partyName(party: Party): string {

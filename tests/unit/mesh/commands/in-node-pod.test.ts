@@ -48,4 +48,13 @@ describe("inNodePod()", () => {
       message: 'Cannot look at nodes of context "east": it is no Kubernetes cluster',
     });
   });
+
+  test("follows nothing: the output comes when the command has ended", async () => {
+    const args = ["--context", "east", "--node", "n1", "--follow"];
+    const run = inNodePod(command).run(args, createTestContext(home));
+    await expect(run).rejects.toMatchObject({
+      code: "unsupported",
+      hint: "run `mesh node status --follow` in the agent's container itself",
+    });
+  });
 });
