@@ -1,7 +1,7 @@
 // In front of a real kube-apiserver: keeps the objects of Cilium's kinds itself and passes on
 // everything else, their definitions too. The API server that tests find here is 1.20 built with a
-// newer Go than it was made for, and ends with a fault of memory as soon as it reads any object of a
-// custom kind; it does serve the kinds, empty.
+// newer Go than it was made for, and ends with a fault of memory as soon as it reads any object of
+// a custom kind; it does serve the kinds, empty.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
