@@ -70,7 +70,7 @@ export interface PolicyEngine {
    * never comes to mean anything else while the engine lives.
    */
   ruleOf(number: number): readonly RuleName[];
-  /** Why a packet passes or does not; undefined for endpoints that are not there. */
+  /** Why a packet passes or not, as of the last `take()`; undefined for endpoints not there. */
   explain(question: PolicyQuestion): PolicyAnswer | undefined;
   /** How many entries each policy needs at an endpoint by itself; by policy key. */
   costOf(key: string): ReadonlyMap<string, number>;
@@ -175,9 +175,9 @@ export function createPolicyEngine(options: PolicyEngineOptions): PolicyEngine {
     },
     setIdentity(number, labels) {
       if (!profiles.setIdentity(number, labels)) return;
-      peers.setIdentity(number, labels);
+      staging.add(() => peers.setIdentity(number, labels));
     },
-    setNamedPorts: (owner, ports) => namedPorts.set(owner, ports),
+    setNamedPorts: (owner, ports) => staging.add(() => namedPorts.set(owner, ports)),
     setEndpoint: (key, endpoint) => profiles.setEndpoint(key, endpoint),
     take() {
       numbers.retire();

@@ -1,8 +1,9 @@
-// Changes of what is in force, put off until every prefix that they name has its row: before that
-// an address could be judged by rules that tell it apart, under a number that does not.
+// Changes put off until every prefix that rules name has its row: before that an address could be
+// judged by rules that tell it apart, under a number that does not.
 //
-// What arrives between two take() is one batch. It waits for the next one if it names a prefix that
-// has no row yet, and never for longer, whatever arrives meanwhile.
+// What arrives between two take() is one batch, of which all comes into force or nothing. It waits
+// for the next one if it names a prefix that has no row yet, and never for longer, whatever arrives
+// meanwhile.
 
 export interface Staging {
   /** To be done in order. */

@@ -99,7 +99,7 @@ export function makePolicy(i: number): Policy {
     rules: [
       {
         path: "spec",
-        // Five policies are about each of the first hundred applications, which the node's pods are.
+        // Five policies are about each of the first hundred applications: the pods of the node.
         subject: selectorOf(i % POLICY_MESH.endpoints, [own]),
         defaultDeny: { ingress: true, egress: true },
         ingress,
