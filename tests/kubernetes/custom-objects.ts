@@ -30,6 +30,7 @@ interface Change {
 export async function startCustomObjects(kubernetes: TestKubernetes): Promise<CustomObjects> {
   const objects = new Map<string, object>();
   const changes: Change[] = [];
+  const dropped = new Set<string>();
   const watches = new Set<{ readonly plural: string; readonly response: ServerResponse }>();
   let version = 1_000;
 
@@ -59,7 +60,7 @@ export async function startCustomObjects(kubernetes: TestKubernetes): Promise<Cu
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "", "http://front");
     const plural = pathname.slice(PREFIX.length);
-    if (!pathname.startsWith(PREFIX)) pass(request, { response, kubernetes });
+    if (!pathname.startsWith(PREFIX) || dropped.has(plural)) pass(request, { response, kubernetes });
     else if (!searchParams.has("watch")) list(plural, response);
     else watch(plural, { from: Number(searchParams.get("resourceVersion")), response });
   });
@@ -87,6 +88,7 @@ export async function startCustomObjects(kubernetes: TestKubernetes): Promise<Cu
       change(path, { type: "DELETED", object: { metadata } });
     },
     drop(plural) {
+      dropped.add(plural);
       for (const path of objects.keys()) if (pluralOf(path) === plural) objects.delete(path);
       for (const { plural: of, response } of watches) if (of === plural) response.destroy();
     },

@@ -65,11 +65,26 @@ function policyFromFields(
   { namespace, warn }: { readonly namespace: string; readonly warn: Warn },
 ): Omit<PolicyObject, "kind"> {
   const refusals = new Refusals(warn);
-  const single = fields.map("spec");
-  const specs = [...(single === undefined ? [] : [single]), ...fields.maps("specs")];
-  if (specs.length === 0) throw fields.error("spec", "it is missing");
+  const specs = specsOf(fields);
+  if (specs.length === 0) {
+    refusals.add(fields, { name: "spec", reason: "it is missing; the policy has no effect" });
+  }
   const rules = specs.flatMap((spec) => ruleFromSpec(spec, { namespace, refusals }) ?? []);
   return { namespace, name: objectName(metadata(fields)), rules, refusals: refusals.list() };
+}
+
+/** Whom a policy is about of which not everything can be read; throws if not even that can. */
+export function ciliumSubjects(fields: Fields, namespace: string): LabelSelector[] {
+  const context = { namespace, refusals: new Refusals(() => {}) };
+  return specsOf(fields).flatMap((spec) => {
+    const subject = subjectOf(spec, context);
+    return subject === undefined ? [] : [subject.selector];
+  });
+}
+
+function specsOf(fields: Fields): Fields[] {
+  const single = fields.map("spec");
+  return [...(single === undefined ? [] : [single]), ...fields.maps("specs")];
 }
 
 /** Undefined for one that is about no pod. */
@@ -77,7 +92,13 @@ function ruleFromSpec(spec: Fields, context: Context): RuleObject | undefined {
   const { refusals } = context;
   const subject = subjectOf(spec, context);
   if (subject === undefined) return undefined;
-  const unknown = unknownFields(spec, SPEC_FIELDS);
+  const told = spec.map("enableDefaultDeny");
+  const unknown = [
+    ...unknownFields(spec, SPEC_FIELDS),
+    ...(told === undefined ? [] : unknownFields(told, ["ingress", "egress"])).map(
+      (name) => `enableDefaultDeny.${name}`,
+    ),
+  ];
   for (const name of unknown) {
     const reason = "it is unknown; the rule allows nothing and closes both directions";
     refusals.add(spec, { name, reason });

@@ -67,6 +67,12 @@ export function networkPolicyFromFields(fields: Fields, warn: Warn): PolicyObjec
   };
 }
 
+/** Whom a policy is about of which not everything can be read; throws if not even that can. */
+export function networkPolicySubject(fields: Fields, namespace: string): LabelSelector {
+  const context = { namespace, refusals: new Refusals(() => {}) };
+  return subjectOf(fields.map("spec")?.map("podSelector"), context);
+}
+
 function unusedRules(direction: string): string {
   return `Cannot use spec.${direction}: spec.policyTypes does not name this direction`;
 }

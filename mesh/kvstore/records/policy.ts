@@ -117,33 +117,35 @@ export function parsePolicyOrClosed(
 }
 
 /**
- * What stands for a policy of which nothing can be read: it may be about any pod of its namespace
- * (of the cluster, if it has none) and deny anything, so it does. A NetworkPolicy denies nothing
- * that another allows, so neither does what stands for it.
+ * What stands for a policy that cannot be read: it may be about any pod of its namespace (of the
+ * cluster, if it has none), unless its subjects are known, and deny anything, so it does. A
+ * NetworkPolicy denies nothing that another allows, so neither does what stands for it.
  */
 export function closedPolicy(
-  { kind, namespace, name }: Pick<Policy, "kind" | "namespace" | "name">,
+  closed: Pick<Policy, "kind" | "namespace" | "name"> & {
+    readonly subjects?: readonly LabelSelector[] | undefined;
+  },
   reason: string,
 ): Policy {
+  const { kind, namespace, name, subjects = [namespaceSelector(namespace)] } = closed;
   const traffic: TrafficRule[] =
     kind === "NetworkPolicy"
       ? []
       : [{ path: "", verdict: "deny", peers: undefined, ports: undefined }];
-  const where = namespace === "" ? "every pod of the cluster" : `every pod of "${namespace}"`;
+  const all = namespace === "" ? "every pod of the cluster" : `every pod of "${namespace}"`;
+  const where = closed.subjects === undefined ? all : "the pods that it selects";
   const message = `${reason}; until it can be read, it closes ${where}`;
   return {
     kind,
     namespace,
     name,
-    rules: [
-      {
-        path: "",
-        subject: namespaceSelector(namespace),
-        defaultDeny: { ingress: true, egress: true },
-        ingress: traffic,
-        egress: traffic,
-      },
-    ],
+    rules: subjects.map((subject) => ({
+      path: "",
+      subject,
+      defaultDeny: { ingress: true, egress: true },
+      ingress: traffic,
+      egress: traffic,
+    })),
     refusals: [{ path: "", message: message.slice(0, MAX_REFUSAL_MESSAGE) }],
   };
 }

@@ -104,6 +104,7 @@ ${POD}---
       "a.yaml",
       policy("CiliumNetworkPolicy", "good", "{endpointSelector: {}, ingress: [{}]}") +
         policy("CiliumClusterwideNetworkPolicy", "bad", "{endpointSelector: 5}") +
+        policy("CiliumNetworkPolicy", "half", "{endpointSelector: {}, ingress: 5}") +
         POD,
     );
     expect(objects).toEqual([]);
@@ -116,6 +117,14 @@ ${POD}---
           namespace: "",
           name: "bad",
           rules: [{ subject: [], defaultDeny: { ingress: true, egress: true } }],
+        },
+      },
+      {
+        line: 11,
+        object: {
+          name: "half",
+          rules: [{ subject: [{ values: ["default"] }], ingress: [{ verdict: "deny" }] }],
+          refusals: [{ message: expect.stringContaining("it closes the pods that it selects") }],
         },
       },
     ]);

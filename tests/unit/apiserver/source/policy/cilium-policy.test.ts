@@ -103,9 +103,10 @@ specs:
     ]);
   });
 
-  test("cannot be used without a spec or a subject", () => {
+  test("has no effect without a spec, and cannot be used without a subject", () => {
     const head = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\n";
-    expect(problemsOf(head)).toEqual([expect.stringContaining("spec: it is missing")]);
+    expect(converted(head).policy.rules).toEqual([]);
+    expect(converted(head).refusals).toEqual(["spec: it is missing; the policy has no effect"]);
     expect(problemsOf(ciliumPolicyText("ingress: [{}]"))).toEqual([
       expect.stringContaining("spec.endpointSelector: it is missing"),
     ]);
@@ -166,6 +167,14 @@ ingress: [{toPorts: [{ports: [{port: '80'}], rules: {http: [{}]}}]}]
 enableDefaultDeny: {ingress: false}`);
     expect(rule.defaultDeny).toEqual({ ingress: true, egress: false });
     expect(refusals.at(-1)).toMatch(/^spec\.enableDefaultDeny\.ingress: not all of its rules/);
+  });
+
+  test("is an unknown field beside a default", () => {
+    const { rule, refusals } = ciliumPolicy(
+      `${ALL}ingress: [{fromEntities: [all]}]\nenableDefaultDeny: {ingres: false}`,
+    );
+    expect(rule).toMatchObject({ defaultDeny: { ingress: true, egress: true }, ingress: [] });
+    expect(refusals).toEqual([expect.stringMatching(/^spec\.enableDefaultDeny\.ingres: /)]);
   });
 
   const whole: [string, string][] = [
