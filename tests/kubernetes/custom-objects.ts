@@ -60,7 +60,8 @@ export async function startCustomObjects(kubernetes: TestKubernetes): Promise<Cu
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "", "http://front");
     const plural = pathname.slice(PREFIX.length);
-    if (!pathname.startsWith(PREFIX) || dropped.has(plural)) pass(request, { response, kubernetes });
+    if (!pathname.startsWith(PREFIX) || dropped.has(plural))
+      pass(request, { response, kubernetes });
     else if (!searchParams.has("watch")) list(plural, response);
     else watch(plural, { from: Number(searchParams.get("resourceVersion")), response });
   });
