@@ -105,11 +105,11 @@ function ruleFromSpec(spec: Fields, context: Context): RuleObject | undefined {
   }
   const mayAllow = unknown.length === 0 && subject.isWhole;
   const sections = SECTIONS.map((section) => {
-    const before = refusals.list().length;
+    const before = refusals.count;
     const traffic = spec
       .maps(section.name)
       .flatMap((rule) => trafficFromRule(rule, { section, context }));
-    const isWhole = refusals.list().length === before;
+    const isWhole = refusals.count === before;
     return { ...section, isWhole, traffic: section.verdict === "deny" || mayAllow ? traffic : [] };
   });
   const traffic = (direction: PolicyDirection): TrafficObject[] =>

@@ -41,7 +41,7 @@ export function networkPolicyFromFields(fields: Fields, warn: Warn): PolicyObjec
   const subject = subjectOf(spec?.map("podSelector"), context);
   // What is unknown beside the rules may narrow any of them, and pods that were not meant may be
   // closed by mistake, but not opened.
-  const mayAllow = refusals.list().length === 0;
+  const mayAllow = refusals.count === 0;
   const rulesOf = (direction: "ingress" | "egress", peers: string): TrafficObject[] => {
     const rules = spec?.maps(direction) ?? [];
     if (!types.has(direction)) {

@@ -11,6 +11,7 @@ import type { Fields } from "../fields.ts";
 export class Refusals {
   readonly #warn: Warn;
   readonly #refusals: PolicyRefusal[] = [];
+  #count = 0;
 
   constructor(warn: Warn) {
     this.#warn = warn;
@@ -18,6 +19,7 @@ export class Refusals {
 
   /** `reason` says what it is, and what becomes of the traffic that it covers. */
   add(fields: Fields, place: { readonly name: string; readonly reason: string }): void {
+    this.#count++;
     if (this.#refusals.length >= MAX_REFUSALS) return;
     const { path: inside } = fields;
     const path = printable(inside === "" ? place.name : join(inside, place.name), MAX_POLICY_PATH);
@@ -26,6 +28,12 @@ export class Refusals {
     this.#warn(fields.offsetOf(place.name), `Cannot honour ${path}: ${message}`);
   }
 
+  /** Of all, told or not. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** As many as a record holds. */
   list(): readonly PolicyRefusal[] {
     return this.#refusals;
   }

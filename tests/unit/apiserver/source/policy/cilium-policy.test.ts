@@ -169,6 +169,16 @@ enableDefaultDeny: {ingress: false}`);
     expect(refusals.at(-1)).toMatch(/^spec\.enableDefaultDeny\.ingress: not all of its rules/);
   });
 
+  test("closes a direction also when there is more of it than a record tells", () => {
+    const entities = `[${Array(1_100).fill("moon").join(", ")}]`;
+    const { rule, refusals } = ciliumPolicy(`${ALL}
+egress: [{toEntities: ${entities}}]
+ingress: [{fromEntities: [moon]}]
+enableDefaultDeny: {ingress: false}`);
+    expect(refusals).toHaveLength(1_000);
+    expect(rule.defaultDeny).toEqual({ ingress: true, egress: true });
+  });
+
   test("is an unknown field beside a default", () => {
     const { rule, refusals } = ciliumPolicy(
       `${ALL}ingress: [{fromEntities: [all]}]\nenableDefaultDeny: {ingres: false}`,
