@@ -14,7 +14,7 @@ enum drop_reason {
 	DROP_TUNNEL_KEY = 5,	     /* The kernel refused the tunnel metadata. */
 	DROP_TTL_EXCEEDED = 6,	     /* The stack answers the sender with an ICMP error. */
 	DROP_SOURCE_SPOOFED = 7,     /* The pod used an address that is not its own. */
-	DROP_NOT_IP = 8,	     /* Only IPv4 and IPv6 travel between nodes. */
+	DROP_NOT_IP = 8,	     /* Only IPv4 and IPv6 travel, between nodes or to pods. */
 	DROP_FAULT_INJECTED = 9,     /* A drill asked for it. */
 	DROP_POLICY_DENIED = 10,     /* No rule allows it. */
 	DROP_POLICY_DENY_RULE = 11,  /* A rule denies it. */

@@ -37,6 +37,16 @@ static __always_inline int refuse_to_pod(struct __sk_buff *skb, const struct pac
 	return bpf_redirect(skb->ifindex, 0);
 }
 
+/*
+ * Whether it is of a kind that policies speak of, or ARP. Anything else would find its way past
+ * them where another plugin's bridge joins pods.
+ */
+static __always_inline bool is_known_kind(struct __sk_buff *skb, const struct packet *packet)
+{
+	return !skb->vlan_present &&
+	       (packet_is_ip(packet) || packet->ethernet->h_proto == bpf_htons(ETH_P_ARP));
+}
+
 static __always_inline bool is_link_local(const __u8 *address)
 {
 	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
@@ -135,6 +145,8 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb)
 
 	if (!parse_packet(skb, &packet))
 		return drop_packet(DROP_MALFORMED);
+	if (mode != POLICY_OFF && !is_known_kind(skb, &packet))
+		return drop_packet(DROP_NOT_IP);
 	if (!packet_is_ip(&packet) || (mode == POLICY_OFF && stays_on_link(packet.destination)))
 		return pass_to_stack(); /* ARP; without a policy whatever stays on the link. */
 	unreadable = read_segment(skb, &packet, &segment);
@@ -172,6 +184,8 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (!parse_packet(skb, &packet))
 		return drop_packet(DROP_MALFORMED);
+	if (!is_known_kind(skb, &packet))
+		return drop_packet(DROP_NOT_IP);
 	if (!packet_is_ip(&packet))
 		return TC_ACT_OK; /* ARP. */
 	unreadable = read_segment(skb, &packet, &segment);

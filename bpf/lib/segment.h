@@ -269,6 +269,9 @@ read_segment(struct __sk_buff *skb, const struct packet *packet, struct segment 
 		if (!skb->gso_size)
 			segment->end = segment->offset + bpf_ntohs(ip->payload_len);
 		reason = walk_extensions(skb, segment);
+		/* What means IPv4 to us means nothing on the wire (RFC 4291 section 2.5.5.2). */
+		if (address_is_ipv4(packet->source) || address_is_ipv4(packet->destination))
+			reason = DROP_MALFORMED;
 	}
 	if (reason == DROP_NONE && segment->place != FRAGMENT_LATER)
 		reason = read_header(skb, segment);

@@ -208,7 +208,8 @@ static __always_inline struct connection *find_connection(const struct passage *
 
 	if (!connection)
 		return NULL;
-	if (!(begins && connection->state == CONNECTION_CLOSED) &&
+	/* Who has said that it ends it and then sends a SYN begins another one. */
+	if (!(begins && connection->state >= CONNECTION_CLOSING) &&
 	    !is_forgotten(&passage->key, connection, passage->now_ns))
 		return connection;
 	record_end(&passage->key, connection, passage->now_ns);

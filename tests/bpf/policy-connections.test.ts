@@ -142,6 +142,17 @@ for (const [family, peers] of Object.entries(FAMILIES) as [keyof typeof FAMILIES
       expect(states).toEqual([opening, open, open, closing, closing, closed, closed, opening]);
     });
 
+    test("a SYN after the sender's own FIN begins another connection", () => {
+      site.enforce(toOwn);
+      send(segment(THERE, syn));
+      receive(segment(BACK, syn | ack));
+      send(segment(THERE, fin | ack));
+      expect(send(segment(THERE, syn))).toBe("passes");
+      expect(site.connections()).toMatchObject([
+        { state: ConnectionState.opening, sentPackets: 1n, receivedPackets: 0n },
+      ]);
+    });
+
     test("a reset closes, and a closed connection is none for a SYN that is not allowed", () => {
       site.enforce(toOwn);
       send(segment(THERE, syn));

@@ -306,6 +306,26 @@ for (const [family, peers] of Object.entries(FAMILIES) as [keyof typeof FAMILIES
   });
 }
 
+test("what is neither IP nor ARP passes no policy", () => {
+  const other = ethernetPacket(0x88b5, Buffer.alloc(50));
+  site.enforce(EVERYTHING);
+  expect([site.send(other).drops, site.receive(other).drops]).toEqual([["notIp"], ["notIp"]]);
+  site.setMode(PolicyMode.off);
+  expect([site.send(other).verdict, site.receive(other).verdict]).toEqual(["ok", "ok"]);
+});
+
+test("an IPv6 packet with addresses that mean IPv4 is malformed", () => {
+  site.enforce(EVERYTHING);
+  const { pod, own } = FAMILIES.IPv4;
+  const mapped = (address: string): string => `::ffff:${address}`;
+  const payload = udpDatagram([4000, 8080]);
+  const packet = ipPacket({ source: mapped(pod), destination: mapped(own), payload });
+  expect(packet[12]).toBe(0x86);
+  expect(site.send(packet).drops).toEqual(["malformed"]);
+  const answer = ipPacket({ source: mapped(own), destination: mapped(pod), payload });
+  expect(site.receive(answer).drops).toEqual(["malformed"]);
+});
+
 test("ARP, neighbour discovery and multicast listeners pass whatever the policy", () => {
   site.enforce([]);
   site.forgetState();
