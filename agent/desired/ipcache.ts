@@ -8,11 +8,13 @@ import {
   planCidrIpcache,
   planEndpointIpcache,
   planNodeIpcache,
+  podPrefixesOf,
   sameIpcacheRow,
   type IpcacheRow,
 } from "../plan/plan-ipcache.ts";
 import { createClaims, type ClaimSource } from "./claims.ts";
 import { followPeers, followTable } from "./follow.ts";
+import { createPodPrefixes } from "./pod-prefixes.ts";
 import { awaitOwnNode, ownNodeFrom } from "./own-node.ts";
 import { createSettlement, listConnected, type Settlement } from "./settlement.ts";
 
@@ -59,6 +61,8 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     const planNode = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
       const node = cluster.nodes.get(key);
       source.claim(key, node === undefined ? [] : planNodeIpcache(node, ownNode));
+      const prefixes = node === undefined ? [] : podPrefixesOf(node, ownNode);
+      if (podPrefixes.set(`${cluster.cluster.name}/${key}`, prefixes)) planCidrs();
     };
     const planEndpoint = (cluster: ClusterIntent, source: ClaimSource<IpcacheRow>, key: string) => {
       const endpoint = cluster.endpoints.get(key);
@@ -67,13 +71,18 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
     };
 
     const cidrs = claims.source(CIDR_RANK);
-    const followCidrs = async (rows: Table<CidrRow>): Promise<void> => {
-      const onKey = (prefix: string): void => {
-        const row = rows.get(prefix);
-        cidrs.claim(prefix, row === undefined ? [] : planCidrIpcache(row));
-      };
-      await followTable(rows, { clock, onKey, onSynced: () => {} }, signal);
+    const podPrefixes = createPodPrefixes();
+    const planCidr = (prefix: string): void => {
+      const row = options.cidrRows?.get(prefix);
+      const pods = podPrefixes.coverOf(prefix);
+      cidrs.claim(prefix, row === undefined ? [] : planCidrIpcache(row, pods));
     };
+    /** Nodes come seldom, and a node's policies name some hundred prefixes at the most. */
+    const planCidrs = (): void => {
+      for (const [prefix] of options.cidrRows?.entries() ?? []) planCidr(prefix);
+    };
+    const followCidrs = (rows: Table<CidrRow>): Promise<void> =>
+      followTable(rows, { clock, onKey: planCidr, onSynced: () => {} }, signal);
 
     const sources = new Map<ClusterIntent, ClusterSources>();
     const followCluster = async (cluster: ClusterIntent, inner: AbortSignal): Promise<void> => {
@@ -123,6 +132,7 @@ export function createIpcachePlanner(options: IpcachePlannerOptions): IpcachePla
             sources.get(peer)?.nodes.clear();
             sources.get(peer)?.endpoints.clear();
             sources.delete(peer);
+            if (podPrefixes.forget(`${peer.cluster.name}/`)) planCidrs();
           },
         },
         signal,

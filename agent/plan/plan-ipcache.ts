@@ -82,12 +82,30 @@ export function planNodeIpcache(node: MeshNode, ownNode: OwnNode): IpcacheRow[] 
   return [...rows.values()];
 }
 
-/** A prefix outside the mesh that policies name, under this node's own number. */
-export function planCidrIpcache(row: {
-  readonly prefix: string;
-  readonly identity: IdentityNumber;
-}): IpcacheRow[] {
-  return [{ ...row, tunnelEndpoint: "", clusterId: NO_CLUSTER, encryptionKey: 0 }];
+/**
+ * A prefix that policies name, under this node's own number. Within a node's pods it is no address
+ * outside the mesh: there it says what that node's own row says.
+ */
+export function planCidrIpcache(
+  row: { readonly prefix: string; readonly identity: IdentityNumber },
+  pods: { readonly tunnelEndpoint: string; readonly clusterId: ClusterId } | undefined,
+): IpcacheRow[] {
+  if (pods === undefined) {
+    return [{ ...row, tunnelEndpoint: "", clusterId: NO_CLUSTER, encryptionKey: 0 }];
+  }
+  const { tunnelEndpoint, clusterId } = pods;
+  const identity = RESERVED_IDENTITY.unmanaged;
+  return [{ prefix: row.prefix, identity, tunnelEndpoint, clusterId, encryptionKey: 0 }];
+}
+
+/** What a node's pods may have as addresses, and the way there. */
+export function podPrefixesOf(
+  node: MeshNode,
+  ownNode: OwnNode,
+): { readonly prefix: string; readonly tunnelEndpoint: string; readonly clusterId: ClusterId }[] {
+  const endpoint = isOwnNode(node, ownNode) ? "" : tunnelEndpoint(node);
+  const { clusterId, podPrefixes } = node;
+  return podPrefixes.map((prefix) => ({ prefix, tunnelEndpoint: endpoint, clusterId }));
 }
 
 export function isOwnNode(node: MeshNode, ownNode: OwnNode): boolean {

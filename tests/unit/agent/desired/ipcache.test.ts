@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ClusterIdentity } from "../../../../mesh/core/cluster.ts";
+import { createTable, type Table } from "../../../../mesh/core/table.ts";
+import type { CidrRow } from "../../../../agent/policy/engine.ts";
 import { createIpcachePlanner, type IpcachePlanner } from "../../../../agent/desired/ipcache.ts";
 import { EAST, NORTH, testEndpoint, testNode, WEST } from "../../../fakes/agent-cluster.ts";
 import {
@@ -22,10 +24,10 @@ const OWN_NODE = testNode(EAST, {
   podPrefixes: ["10.1.1.0/24"],
 });
 
-function start(): Running {
+function start(cidrRows?: Table<CidrRow>): Running {
   const clock = createFakeClock();
   const intent = createTestIntent(EAST);
-  const planner = createIpcachePlanner({ intent, nodeName: "east-1", clock });
+  const planner = createIpcachePlanner({ intent, nodeName: "east-1", cidrRows, clock });
   const end = new AbortController();
   const done = planner.run(end.signal);
   return {
@@ -50,6 +52,43 @@ function rowsOf({ planner }: Running): Record<string, string> {
 }
 
 describe("createIpcachePlanner()", () => {
+  test("gives prefixes of policies their numbers, but not within pods of a node", async () => {
+    const cidrRows = createTable<CidrRow>({ name: "cidr-rows" });
+    await using running = start(cidrRows);
+    const { intent, clock, planner } = running;
+    intent.peers.markSynced();
+    intent.own.nodes.put("east-1", OWN_NODE);
+    const west = createTestPeer(WEST);
+    intent.peers.put(WEST.name, west);
+    for (const [i, prefix] of ["198.51.100.0/24", "10.2.1.5/32", "10.1.1.9/32"].entries()) {
+      cidrRows.put(prefix, { prefix, identity: 16_777_216 + i });
+    }
+    await clock.settle();
+    const shown = (prefix: string) => {
+      const { identity, tunnelEndpoint, clusterId } = planner.desired.get(prefix) ?? {};
+      return [identity, tunnelEndpoint, clusterId];
+    };
+    expect(shown("198.51.100.0/24")).toEqual([16_777_216, "", 0]);
+    expect(shown("10.2.1.5/32")).toEqual([16_777_217, "", 0]);
+    expect(shown("10.1.1.9/32")).toEqual([3, "", EAST.id]);
+    west.nodes.put(
+      "west-1",
+      testNode(WEST, {
+        name: "west-1",
+        addresses: ["172.16.2.1"],
+        podPrefixes: ["10.2.1.0/24"],
+      }),
+    );
+    await clock.settle();
+    expect(shown("10.2.1.5/32")).toEqual([3, "172.16.2.1", WEST.id]);
+    intent.peers.delete(WEST.name);
+    await clock.settle();
+    expect(shown("10.2.1.5/32")).toEqual([16_777_217, "", 0]);
+    cidrRows.delete("10.2.1.5/32");
+    await clock.settle();
+    expect(planner.desired.get("10.2.1.5/32")).toBeUndefined();
+  });
+
   test("plans nothing before it knows its own node: it could not tell what is local", async () => {
     await using running = start();
     const { intent, clock, planner } = running;
