@@ -7,8 +7,8 @@ const UNFIT = /^mesh (lab (up|down|cut)|join)\b|--follow/;
 const FOR_DRILLS = /^mesh (drill (plan|run|show|compare|list --trend)\b|(un)?drain .*--service)/;
 /** Wants a cluster of Kubernetes: tests/kubernetes and tests/kubernetes-lab run these commands. */
 const FOR_KUBERNETES = /^mesh (install|upgrade|uninstall|probe|lab kubectl)\b|--kubeconfig/;
-/** Wants a policy: tests/e2e/policy-object-store.test.ts does what it does. */
-const FOR_POLICIES = /^mesh policy get\b/;
+/** Wants a policy or a pod that has one: tests/e2e/policy-object-store.test.ts runs these commands. */
+const FOR_POLICIES = /^mesh (policy (get|explain|trace)|endpoint get)\b/;
 
 export interface Example {
   readonly line: string;

@@ -297,8 +297,9 @@ describe("the examples of every help text", () => {
             status: 0,
             stderr: "",
           });
-          // Events are a stream: a document a line.
-          const documents = line.startsWith("mesh events") ? stdout.trim().split("\n") : [stdout];
+          // Events and flows are streams: a document a line.
+          const isStream = /^mesh (events|observe)\b/.test(line);
+          const documents = isStream ? stdout.split("\n").filter(Boolean) : [stdout];
           if (json)
             expect(() => documents.map((text) => JSON.parse(text) as unknown)).not.toThrow();
         }
