@@ -63,6 +63,9 @@ interface RawType {
   readonly vars?: readonly { type_id: number; offset: number; size: number }[];
 }
 
+/** What sized_as() of layout.h writes. */
+const STRUCT_TAG = "struct ";
+
 /** component_idx of a tag that is not on one member. */
 const WHOLE_TYPE = -1;
 
@@ -159,10 +162,14 @@ function createReader(types: readonly RawType[]): Reader {
     const number = (name: string): number =>
       members.has(name) ? (get(get(members.get(name)).type_id).nr_elems ?? 0) : 0;
     const structName = (name: string): string | undefined => {
+      if (members.has(`${name}_size`)) {
+        const index = declared.members?.findIndex((member) => member.name === `${name}_size`) ?? 0;
+        const tag = tagsOf(declared.id, index).find((text) => text.startsWith(STRUCT_TAG));
+        return tag?.slice(STRUCT_TAG.length);
+      }
       if (!members.has(name)) return undefined;
       const { type } = resolve(get(members.get(name)).type_id);
-      // Within the description of an inner map the compiler only says that there is such a struct.
-      if (type.kind === "STRUCT" || type.kind === "FWD") return type.name;
+      if (type.kind === "STRUCT") return type.name;
       if (type.kind === "INT" && type.size === 4) return undefined;
       throw unsupported(`the ${name} of map ${mapName} is neither a struct nor a __u32`);
     };

@@ -20,6 +20,9 @@
 /* On a struct that is in no map, or in an inner one: TypeScript gets its codec all the same. */
 #define crosses __attribute__((btf_decl_tag("crosses")))
 
+/* On the size of a map's keys or values: tells the generator which struct it is. */
+#define sized_as(name) __attribute__((btf_decl_tag("struct " #name)))
+
 /* IP protocols with a port; the numbers are IANA's. */
 enum ip_protocol {
 	PROTOCOL_TCP = 6,

@@ -28,12 +28,16 @@ struct {
 	__type(value, struct policy_state);
 } policy_state SEC(".maps");
 
+/*
+ * With types the kernel would be told what is in the map, and 6.1 would then refuse every map that
+ * was made without: user space makes those that take this one's place.
+ */
 struct endpoint_policy {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, POLICY_ENTRIES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct policy_key);
-	__type(value, struct policy_entry);
+	__uint(key_size, sizeof(struct policy_key)) sized_as(policy_key);
+	__uint(value_size, sizeof(struct policy_entry)) sized_as(policy_entry);
 };
 
 struct {
@@ -44,11 +48,7 @@ struct {
 	__array(values, struct endpoint_policy);
 } policies SEC(".maps");
 
-/*
- * Who asks to reach an endpoint, or whom it asks for, and the answer. Key and entry stand here
- * whole: in the description of a map within a map the compiler only says that there are such
- * structs, unless something else needs them.
- */
+/* Who asks to reach an endpoint, or whom it asks for, and the answer. */
 struct question {
 	struct policy_key key;
 	struct policy_entry answer;

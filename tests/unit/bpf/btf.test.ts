@@ -121,7 +121,16 @@ describe("parseBtf()", () => {
 
   test("reads what the maps of a map of maps look like", () => {
     const [, , , , , , declared, ...rest] = mapOf(10);
-    const inner = { ...declared, id: 40, name: "endpoint_policy" };
+    const inner = {
+      ...declared,
+      id: 40,
+      name: "endpoint_policy",
+      members: [
+        { name: "type", type_id: 20, bits_offset: 0 },
+        { name: "max_entries", type_id: 22, bits_offset: 64 },
+        { name: "key_size", type_id: 20, bits_offset: 128 },
+      ],
+    };
     const outer = {
       ...declared,
       members: [
@@ -139,6 +148,7 @@ describe("parseBtf()", () => {
       inner,
       { id: 41, kind: "ARRAY", name: "(anon)", type_id: 42, nr_elems: 0 },
       { id: 42, kind: "PTR", name: "(anon)", type_id: 40 },
+      { id: 43, kind: "DECL_TAG", name: "struct service_key", type_id: 40, component_idx: 2 },
     ]);
     expect(maps).toMatchObject([
       {
