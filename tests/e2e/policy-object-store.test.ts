@@ -1,10 +1,13 @@
 // The four documents that people write for an object store, applied unchanged, on real packets; and
 // what the commands about policy say of them.
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { SteadyClient } from "../../deploy/lab/steady-client.ts";
+import { systemClock } from "../../mesh/core/clock.ts";
 import { eventually } from "../fakes/eventually.ts";
 import type { Applied } from "../policy/documents.ts";
 import {
   OBJECT_STORE_FILES,
+  OBJECT_STORE_NAMESPACE,
   OBJECT_STORE_PODS,
   OBJECT_STORE_VERDICTS,
   objectStoreDocument,
@@ -12,7 +15,7 @@ import {
 import { evaluate } from "../policy/reference.ts";
 import { packetFromText, packetName } from "../policy/world.ts";
 import { applyPolicies, openPolicyLab, type PolicyLab } from "./policy-lab.ts";
-import { createTestLab, mustSucceed, UP_LIMIT_MS } from "./test-lab.ts";
+import { createTestLab, mustSucceed, never, startClient, UP_LIMIT_MS } from "./test-lab.ts";
 
 const LIMIT_MS = 180_000;
 /** Far beyond what an answer takes; what is dropped costs all of it. */
@@ -55,6 +58,28 @@ describe("documents of an object store", () => {
       LIMIT_MS,
     );
   }
+
+  test(
+    "a connection that exists ends when it is no longer allowed, another one goes on",
+    async () => {
+      await apply([]);
+      const clients = await Promise.all(["stranger", "frontend"].map(startKept));
+      await moreOf(clients, 20);
+      expect(clients.flatMap(({ records }) => records.filter(({ error }) => error))).toEqual([]);
+      await apply([objectStoreDocument("frontend-ingress")]);
+      const enforcedAtMs = systemClock.nowMs();
+      await moreOf(clients, 20);
+      await Promise.all(clients.map((client) => client.stop()));
+      const answered = clients.map(({ records }) =>
+        records
+          .filter(({ sentAtMs }) => sentAtMs > enforcedAtMs)
+          .map(({ error }) => error === undefined),
+      );
+      // Nobody tells the client: its packets are dropped without a word.
+      expect(answered.map((one) => [...new Set(one)])).toEqual([[false], [true]]);
+    },
+    LIMIT_MS,
+  );
 
   test(
     "all four together: what any allows passes, all else does not",
@@ -163,7 +188,10 @@ describe("commands", () => {
       }[];
       const map = maps.find(({ ifindex }) => ifindex === endpoint.interfaceIndex);
       expect(map?.entries).toHaveLength(endpoint.entries.length);
-      expect(mustSucceed(await lab.mesh(["bpf", "ct", ...node]))).toContain("TCP");
+      // One that has no end of its own, unlike those over TCP.
+      const lookup = packetFromText(store.world, "minio-0 > kube-dns UDP 53", 4);
+      expect(await store.probe([lookup], PROBE_LIMIT_MS)).toEqual([true]);
+      expect(mustSucceed(await lab.mesh(["bpf", "ct", ...node]))).toMatch(/UDP .*:53 +by pod/);
     },
     LIMIT_MS,
   );
@@ -207,6 +235,28 @@ describe("commands", () => {
     LIMIT_MS,
   );
 });
+
+/** Requests to the store's first pod over one connection a family. */
+function startKept(pod: string): Promise<SteadyClient> {
+  const { to } = packetFromText(store.world, "stranger > minio-0 TCP 9000", 4);
+  return startClient(store.host, {
+    pod: `east/${OBJECT_STORE_NAMESPACE}/${pod}`,
+    targets: [to.ipv4, `[${to.ipv6}]`].map((address) => `tcp:${address}:9000`),
+    intervalMs: 50,
+    timeoutMs: 2_000,
+    keep: true,
+  });
+}
+
+async function moreOf(clients: readonly SteadyClient[], count: number): Promise<void> {
+  const waiting = { limitMs: LIMIT_MS, what: `${count} more requests`, signal: never };
+  const enough = clients.map(({ records }) => records.length + count);
+  await Promise.all(
+    clients.map((client, i) =>
+      client.waitUntil(({ length }) => length >= (enough[i] ?? 0), waiting),
+    ),
+  );
+}
 
 async function apply(documents: readonly Applied[]): Promise<void> {
   const wanted = new Set(documents.map(({ document }) => document.metadata.name));

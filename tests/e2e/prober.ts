@@ -10,8 +10,9 @@ import { enteringArgv } from "../../deploy/lab/processes.ts";
 const PROGRAM = fileURLToPath(new URL("../../deploy/lab/workload/prober.ts", import.meta.url));
 
 export interface ProbeTarget {
-  readonly protocol: "TCP" | "UDP";
+  readonly protocol: "TCP" | "UDP" | "ICMP" | "ICMPv6";
   readonly address: string;
+  /** Of ICMP nothing: it is asked by echo requests. */
   readonly port: number;
   /** Sent from this address; the kernel's choice by default. */
   readonly from?: string;

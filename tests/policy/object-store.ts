@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import type { Applied, CiliumPolicy } from "./documents.ts";
 import type { PlannedPod } from "./layout.ts";
 
+export const OBJECT_STORE_NAMESPACE = "store";
 export const OBJECT_STORE_FILES = ["frontend-ingress", "several-ingress", "peers", "dns-egress"];
 
 export function objectStoreText(name: string): string {
@@ -22,7 +23,7 @@ function pod(
   labels: Readonly<Record<string, string>>,
   place: { readonly node?: 1 | 2; readonly namespace?: string; readonly cluster?: string } = {},
 ): PlannedPod {
-  const { node = 1, namespace = "store", cluster = "east" } = place;
+  const { node = 1, namespace = OBJECT_STORE_NAMESPACE, cluster = "east" } = place;
   return { cluster, namespace, name, node, labels, serviceAccount: "default", ports: [] };
 }
 

@@ -45,6 +45,7 @@ export const TESTED_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["apiserver/nats/main.ts", "tests/integration/operations-apiserver.test.ts"],
   ["apiserver/nats/plane.ts", "tests/integration/operations-apiserver.test.ts"],
   ["apiserver/nats/server.ts", "tests/integration/operations-links.test.ts"],
+  ["deploy/lab/workload/ping.ts", "tests/e2e/policy-truth.test.ts"],
   ["deploy/lab/workload/prober.ts", "tests/e2e/policy-truth.test.ts"],
   ["mesh/commands/open-operations.ts", "tests/integration/operations-apiserver.test.ts"],
   ["mesh/operations/ask.ts", "tests/contract/operations-nats.test.ts"],

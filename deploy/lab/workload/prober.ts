@@ -1,4 +1,4 @@
-// The lab's prober: listens on ports of both families, and finds out which others answer. Told what
+// The lab's prober: echoes on ports of both families, and finds out which others answer. Told what
 // to ask by JSON lines on its standard input, it answers each with a line on its standard output.
 // All targets of a line are asked at the same time, so that those who never answer cost one limit.
 //
@@ -10,10 +10,12 @@ import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { ping } from "./ping.ts";
 
 interface Target {
-  readonly protocol: "TCP" | "UDP";
+  readonly protocol: "TCP" | "UDP" | "ICMP" | "ICMPv6";
   readonly address: string;
+  /** Not of ICMP, which is asked by echo requests. */
   readonly port: number;
   /** Sent from this address; the kernel's choice by default. */
   readonly from?: string;
@@ -43,7 +45,10 @@ async function listen(what: string): Promise<void> {
 function listenTcp(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     // A client that goes away is no business of the server's.
-    const server = createServer((socket) => socket.on("error", () => socket.destroy()).resume());
+    const server = createServer((socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.pipe(socket);
+    });
     server.once("error", reject);
     server.listen({ port, host: "::", backlog: 1024 }, resolve);
   });
@@ -59,7 +64,9 @@ function listenUdp(address: string, port: number): Promise<void> {
 }
 
 function ask(target: Target, signal: AbortSignal): Promise<boolean> {
-  return target.protocol === "TCP" ? askTcp(target, signal) : askUdp(target, signal);
+  if (target.protocol === "TCP") return askTcp(target, signal);
+  if (target.protocol === "UDP") return askUdp(target, signal);
+  return ping(target.address, target.from ?? "", signal);
 }
 
 /** Whether a connection is made; a refusal is an answer of somebody else's. */
