@@ -195,15 +195,14 @@ async function probeAll(
 function targetOf(packet: Packet | undefined): ProbeTarget | undefined {
   if (packet === undefined) return undefined;
   const { from, to, family, protocol, port } = packet;
-  if (protocol !== "TCP" && protocol !== "UDP") throw new Error(`Nobody can probe ${protocol}`);
   const target = { protocol, address: addressOf(to, family), port };
   return from.kind === "outside" ? { ...target, from: addressOf(from, family) } : target;
 }
 
-/** What real packets are sent for: what is listened for, at whom the lab can reach. */
+/** What somebody answers: a node's own programs have some of its ports. */
 export function canBeProbed({ to, protocol, port }: Packet): boolean {
-  if (protocol !== "TCP" && protocol !== "UDP") return false;
-  return to.kind !== "node" || NODE_PORTS.some((one) => one.port === port);
+  if (to.kind !== "node" || protocol === "ICMP" || protocol === "ICMPv6") return true;
+  return NODE_PORTS.some((one) => one.port === port);
 }
 
 /** Replaces the policies of before, and resolves once every agent enforces the new ones. */

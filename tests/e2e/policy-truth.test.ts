@@ -1,7 +1,7 @@
 // The truth table on real packets: generated policies in both languages, in two connected clusters,
-// every pair of pods, nodes and outside hosts, every probed port, both families. Three answers must
-// agree: the reference evaluator's (tests/policy/reference.ts), that of the maps in the kernel looked
-// up here, and whether the packet came through.
+// every pair of pods, nodes and outside hosts, TCP, UDP and echo requests, both families. Three
+// answers must agree: that of the reference evaluator (tests/policy/reference.ts), that of the maps
+// in the kernel, looked up here, and whether the packet came through.
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { labDaemons, startDaemons } from "../../deploy/lab/daemons.ts";
 import { systemClock } from "../../mesh/core/clock.ts";
