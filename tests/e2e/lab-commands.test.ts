@@ -35,6 +35,8 @@ import {
 import { CART, createTestLab, killDaemons, mustSucceed, UP_LIMIT_MS } from "./test-lab.ts";
 
 const LIMIT_MS = 180_000;
+/** Some eighty commands, a process each. */
+const EXAMPLES_LIMIT_MS = 360_000;
 const CLUSTERS = ["east", "west", "north"];
 const lab = createTestLab("commands");
 const tokens: string[] = [];
@@ -305,7 +307,7 @@ describe("the examples of every help text", () => {
         }
       }
     },
-    LIMIT_MS,
+    EXAMPLES_LIMIT_MS,
   );
 });
 
