@@ -34,7 +34,7 @@ import {
   READERS_CONFIG_MAP,
 } from "../../mesh/kubernetes/object-names.ts";
 import type { KubernetesTransport } from "../../mesh/kubernetes/transport.ts";
-import { createWatchLoop } from "../../mesh/kubernetes/watch-loop.ts";
+import { createWatchLoop, LONE_WATCH_LIMITS } from "../../mesh/kubernetes/watch-loop.ts";
 import type { ApiObject } from "../../mesh/kubernetes/watch-state.ts";
 import { initialisePki } from "../../pki/files.ts";
 import { createBell } from "../directory-watch.ts";
@@ -103,6 +103,7 @@ export function createObjectFollower(options: ObjectFollowerOptions): ObjectFoll
     kind,
     loop: createWatchLoop({
       ...options,
+      limits: LONE_WATCH_LIMITS,
       path: async () => path,
       apply: (change) => {
         for (const follower of followers) follower.apply(change);

@@ -74,6 +74,11 @@ const LIMITS: WatchLimits = {
   longOutageMs: 30_000,
   maxBackoffMs: 30_000,
 };
+/**
+ * Of who is the only one of a cluster to ask. Once the server is back, what it serves ends Pods
+ * within seconds, and whoever has not heard of that sends to Pods that are gone.
+ */
+export const LONE_WATCH_LIMITS: WatchLimits = { ...LIMITS, maxBackoffMs: 2_000 };
 /** A rest of a list that is refused so often, for whatever reason, is not waited for any longer. */
 const MAX_PAGE_FAILURES = 3;
 /** A watch that ends by itself sooner, without an event, counts as a failure. */
@@ -190,10 +195,12 @@ export function createWatchLoop(options: WatchLoopOptions): WatchLoop {
     if (isMeshError(error, "compacted") || moved) take({ kind: "gone" });
     else if (isMeshError(error, "cluster_changed")) take({ kind: "doubt" });
     else if (stuck && ++pageFailures >= MAX_PAGE_FAILURES) take({ kind: "doubt" });
+    const before = problem;
     problem = messageFromError(error);
-    const delayMs = backoff.nextMs();
-    log.warn("Objects are not followed; trying again", { path, reason: problem, delayMs });
-    await clock.sleep(delayMs, signal);
+    if (problem !== before) {
+      log.warn("Objects are not followed; trying again", { path, reason: problem });
+    }
+    await clock.sleep(backoff.nextMs(), signal);
   }
 
   async function next(signal: AbortSignal): Promise<void> {

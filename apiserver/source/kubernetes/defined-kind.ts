@@ -19,6 +19,8 @@ export interface DefinedKindOptions {
   readonly createLoop: (path: (signal: AbortSignal) => Promise<string>) => WatchLoop;
   /** There is no such kind, so there are no objects of it. */
   readonly undefined: () => void;
+  /** The longest pause between two questions whether the kind is defined, while they fail. */
+  readonly maxBackoffMs: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -28,12 +30,12 @@ export interface DefinedKindOptions {
 const LOOK_AGAIN_MS = 10_000;
 /** A server that may be busy is given as long as for a page of objects. */
 const ANSWER_MS = 60_000;
-const BACKOFF = { baseMs: 200, capMs: 30_000 };
+const MIN_BACKOFF_MS = 200;
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 export function createDefinedKind(options: DefinedKindOptions): WatchLoop {
   const { definition, transport, clock, random, log } = options;
-  const backoff = createBackoff({ ...BACKOFF, random });
+  const backoff = createBackoff({ baseMs: MIN_BACKOFF_MS, capMs: options.maxBackoffMs, random });
   let problem = "";
   let isDefined = false;
   let leave = (): void => {};
@@ -63,8 +65,11 @@ export function createDefinedKind(options: DefinedKindOptions): WatchLoop {
         backoff.reset();
       } catch (error) {
         if (signal.aborted) throw error;
+        const before = problem;
         problem = messageFromError(error);
-        log.warn("Definition of a kind cannot be read", { definition, reason: problem });
+        if (problem !== before) {
+          log.warn("Definition of a kind cannot be read", { definition, reason: problem });
+        }
         await clock.sleep(backoff.nextMs(), signal);
         continue;
       }

@@ -21,6 +21,7 @@ import { KINDS } from "./kinds.ts";
 import type { KubernetesTransport } from "../../../mesh/kubernetes/transport.ts";
 import {
   createWatchLoop,
+  LONE_WATCH_LIMITS,
   type WatchCounts,
   type WatchLimits,
   type WatchLoop,
@@ -39,7 +40,7 @@ export interface KubernetesSourceOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  /** The watch loop's own if left out. */
+  /** Those of who is the only one to ask if left out. */
   readonly limits?: WatchLimits;
 }
 
@@ -87,14 +88,15 @@ function createKindLoop(
   kind: SourceKind,
   options: KubernetesSourceOptions & { readonly followed: FollowedKind },
 ): WatchLoop {
-  const { transport, followed } = options;
+  const { transport, followed, limits = LONE_WATCH_LIMITS } = options;
   const { path, definition } = KINDS[kind];
   const pathOf = (signal: AbortSignal): Promise<string> => path(transport, signal);
   const createLoop = (asked: typeof pathOf): WatchLoop =>
-    createWatchLoop({ ...options, path: asked, apply: (change) => followed.apply(change) });
+    createWatchLoop({ ...options, limits, path: asked, apply: (change) => followed.apply(change) });
   if (definition === undefined) return createLoop(pathOf);
   return createDefinedKind({
     ...options,
+    maxBackoffMs: limits.maxBackoffMs,
     definition,
     path: pathOf,
     createLoop,

@@ -46,6 +46,7 @@ beforeEach(() => {
       counts: () => COUNTS,
     }),
     undefined: () => undefinedCalls++,
+    maxBackoffMs: 2_000,
     clock,
     random: () => 0.5,
     log: silentLogger,

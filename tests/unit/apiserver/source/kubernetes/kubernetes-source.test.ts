@@ -10,6 +10,7 @@ import {
   SOURCE_KINDS,
   type WritableSource,
 } from "../../../../../apiserver/source/objects.ts";
+import { MeshError } from "../../../../../mesh/core/errors.ts";
 import { silentLogger } from "../../../../../mesh/core/logger.ts";
 import { createFakeClock } from "../../../../fakes/clock.ts";
 import { eventually } from "../../../../fakes/eventually.ts";
@@ -22,6 +23,8 @@ let served: Map<string, object[]>;
 /** Names of CustomResourceDefinitions. */
 let defined: Set<string>;
 let watches: Map<string, (event: object) => void>;
+/** Nobody answers. */
+let away: boolean;
 let stop: () => Promise<void>;
 
 const clock = createFakeClock();
@@ -32,6 +35,7 @@ beforeEach(() => {
   served = new Map();
   defined = new Set();
   watches = new Map();
+  away = false;
   const transport: KubernetesTransport = { server: "https://fake", send };
   const events: EventRecorder = {
     setProblems: ({ metadata }, messages) => told.set(metadata.name, messages),
@@ -62,6 +66,7 @@ let start: () => void;
 
 /** Lists what is served and leaves watches open. */
 async function send(request: ApiRequest, signal: AbortSignal) {
+  if (away) throw new MeshError("unavailable", "Cannot reach the API server");
   const { pathname, searchParams } = new URL(request.path, "https://fake");
   const json = (body: object) => ({ status: 200, body: oneChunk(JSON.stringify(body)) });
   if (pathname === "/apis/discovery.k8s.io") return json({ versions: [{ version: "v1" }] });
@@ -105,6 +110,16 @@ const cart = (fields: { annotations?: object; spec?: object; resourceVersion?: s
 });
 
 describe("createKubernetesSource()", () => {
+  test("has read everything two seconds after an API server is back that was long away", async () => {
+    away = true;
+    start();
+    for (let seconds = 0; seconds < 120; seconds++) await clock.advance(1_000);
+    expect(source.status().problems).toHaveLength(SOURCE_KINDS.length);
+    away = false;
+    await clock.advance(2_000);
+    expect(source.status().problems).toEqual([]);
+  });
+
   test("fills every table and marks each synced, an empty kind too", async () => {
     served.set("/api/v1/namespaces", [{ metadata: { name: "shop" } }]);
     served.set(SERVICES, [cart({})]);
