@@ -34,9 +34,13 @@ const MEMORY_MIB = 2048;
 /**
  * Node takes the types out of our sources by WebAssembly, which V8 compiles again, on other threads,
  * while it runs. Emulated cores may still run the old code after it was freed: Node died of that
- * once ("Check failed: it->second.Size() > offset" below WasmTriggerTierUp). One compiler is enough.
+ * in one of ten starts ("Check failed: it->second.Size() > offset" below WasmTriggerTierUp, or a
+ * segmentation fault in code that is all zeros). One compiler is enough.
  */
-const ONE_COMPILER = `import v8 from "node:v8"; v8.setFlagsFromString("--no-wasm-tier-up");`;
+const ONE_COMPILER = [
+  `import { setFlagsFromString } from "node:v8";`,
+  `for (const name of ["tier-up", "dynamic-tiering"]) setFlagsFromString("--no-wasm-" + name);`,
+].join("");
 const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(ONE_COMPILER)}`;
 
 export interface VirtualMachineResult {
