@@ -32,10 +32,10 @@ const END = "TOMBOLO-VM-END";
 const MEMORY_MIB = 2048;
 
 /**
- * Node takes the types out of our sources by WebAssembly, which V8 compiles again, on other threads,
- * while it runs. Emulated cores may still run the old code after it was freed: Node died of that
- * in one of ten starts ("Check failed: it->second.Size() > offset" below WasmTriggerTierUp, or a
- * segmentation fault in code that is all zeros). One compiler is enough.
+ * Node takes the types out of our sources by WebAssembly, which V8 compiles again, on other
+ * threads, while it runs. Emulated cores may still run the old code after it was freed: Node died
+ * of that in one of ten starts ("Check failed: it->second.Size() > offset" below
+ * WasmTriggerTierUp, or a segmentation fault in code that is all zeros). One compiler is enough.
  */
 const ONE_COMPILER = [
   `import { setFlagsFromString } from "node:v8";`,
