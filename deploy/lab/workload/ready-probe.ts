@@ -7,6 +7,8 @@ import { systemClock } from "../../../mesh/core/clock.ts";
 
 const RETRY_MS = 50;
 const REQUEST_LIMIT_MS = 2_000;
+/** Who is not ready says why, a reason a line. */
+const REASONS_LIMIT = 500;
 
 const [url = "", limitText = ""] = process.argv.slice(2);
 const deadlineMs = systemClock.monotonicMs() + Number(limitText);
@@ -15,9 +17,14 @@ let last = "no answer";
 async function ask(): Promise<boolean> {
   return new Promise((resolve) => {
     const request = get(url, { timeout: REQUEST_LIMIT_MS }, (response) => {
-      response.resume();
-      last = `HTTP status ${response.statusCode}`;
-      resolve(response.statusCode === 200);
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => (text = (text + part).slice(0, REASONS_LIMIT)));
+      response.on("end", () => {
+        const reasons = text.trim().replaceAll("\n", "; ");
+        last = `HTTP status ${response.statusCode}${reasons === "" ? "" : `: ${reasons}`}`;
+        resolve(response.statusCode === 200);
+      });
     });
     request.on("timeout", () => request.destroy(new Error("the answer took too long")));
     request.on("error", (error) => {

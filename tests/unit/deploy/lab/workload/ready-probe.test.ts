@@ -18,7 +18,7 @@ describe("ready-probe", () => {
       const server = createServer((request, response) => {
         asked += 1;
         response.statusCode = request.url === "/later" && asked >= 3 ? 200 : 503;
-        response.end();
+        response.end("Nothing is synced\nNobody is there\n");
       });
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -28,7 +28,7 @@ describe("ready-probe", () => {
         const late = [process.execPath, PROBE, `${base}/never`, "100"] as const;
         const { status, stderr } = await runCommand({ argv: late }, never);
         expect(status).toBe(1);
-        expect(stderr).toContain("/never: HTTP status 503");
+        expect(stderr).toContain("/never: HTTP status 503: Nothing is synced; Nobody is there");
       } finally {
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
