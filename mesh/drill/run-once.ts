@@ -44,6 +44,11 @@ export interface RunParts {
 }
 
 const POLL_MS = 1_000;
+/**
+ * A single lost probe makes a cluster suspect for a second; what is still wrong after so long is no
+ * passing trouble.
+ */
+const STEADY_LIMIT_MS = 10_000;
 /** The program that sends requests has to be started; a busy node needs seconds. */
 const FIRST_LIMIT_MS = 10_000;
 /** Probe rounds come every 100 ms; a fault shall meet them at any point. */
@@ -57,13 +62,12 @@ const RESTORATION_MS = 30_000;
 const QUIET_MS = 3_000;
 
 export async function runOnce(parts: RunParts): Promise<DrillRun> {
-  const { mesh, definition, clock, observer, seed } = parts;
+  const { definition, clock, observer, seed } = parts;
   const startedAtMs = clock.nowMs();
   const stopper = createStopper(parts.signal);
   try {
     observer.phase("steady state");
-    const facts = await gatherFacts(mesh, { clock, signal: stopper.signal });
-    const unsteady = await steadyProblems(parts, facts, stopper.signal);
+    const { facts, unsteady } = await awaitSteadyState(parts, stopper.signal);
     if (unsteady.length > 0) {
       return untouched(parts, startedAtMs, aborted(`Not steady before: ${unsteady.join("; ")}`));
     }
@@ -292,6 +296,24 @@ class Run {
   #canaryTtlMs(): number {
     const { fault, durationMs } = this.#parts.definition;
     return CANARY_TTL_MS + (CONTROL_PLANE_KINDS.has(fault.kind) ? durationMs : 0);
+  }
+}
+
+async function awaitSteadyState(
+  parts: RunParts,
+  signal: AbortSignal,
+): Promise<{ readonly facts: MeshFacts; readonly unsteady: readonly string[] }> {
+  const { mesh, clock, observer } = parts;
+  const deadlineMs = clock.monotonicMs() + STEADY_LIMIT_MS;
+  let told = "";
+  for (;;) {
+    const facts = await gatherFacts(mesh, { clock, signal });
+    const unsteady = await steadyProblems(parts, facts, signal);
+    if (unsteady.length === 0 || clock.monotonicMs() >= deadlineMs) return { facts, unsteady };
+    const words = unsteady.join("; ");
+    if (words !== told) observer.note(`not steady yet: ${words}`);
+    told = words;
+    await clock.sleep(POLL_MS, signal);
   }
 }
 

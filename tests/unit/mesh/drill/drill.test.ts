@@ -178,6 +178,16 @@ describe("runDrill()", () => {
     }
   });
 
+  test("waits for a suspicion to pass", async () => {
+    const drill = begin(BLACK_HOLE);
+    const { state } = drill.mesh.trouble;
+    drill.mesh.trouble.state = "suspect";
+    await drill.clock.advance(3_000);
+    expect(drill.phases.at(-1)).toBe("steady state");
+    drill.mesh.trouble.state = state;
+    expect((await drill.finish()).verdict).toBe("PASS");
+  });
+
   test("does not begin when the survivors cannot carry it", async () => {
     const alone = fakeService("shop/cart", [{ cluster: "west", tier: 0, nodes: ["west-node1"] }]);
     const drill = begin(BLACK_HOLE, {
