@@ -20,7 +20,8 @@ async function ask(): Promise<boolean> {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (part: string) => (text = (text + part).slice(0, REASONS_LIMIT)));
-      response.on("end", () => {
+      // Not "end": an answer that breaks off has none.
+      response.on("close", () => {
         const reasons = text.trim().replaceAll("\n", "; ");
         last = `HTTP status ${response.statusCode}${reasons === "" ? "" : `: ${reasons}`}`;
         resolve(response.statusCode === 200);

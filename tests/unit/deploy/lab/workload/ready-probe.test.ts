@@ -12,12 +12,16 @@ const never = new AbortController().signal;
 
 describe("ready-probe", () => {
   test(
-    "asks until the answer is 200, and says the last answer when it gives up",
+    "asks until the answer is 200, over one that breaks off, and says the last when it gives up",
     async () => {
       let asked = 0;
       const server = createServer((request, response) => {
         asked += 1;
         response.statusCode = request.url === "/later" && asked >= 3 ? 200 : 503;
+        if (asked === 1) {
+          response.write("Noth", () => response.destroy());
+          return;
+        }
         response.end("Nothing is synced\nNobody is there\n");
       });
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
